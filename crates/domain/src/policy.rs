@@ -1,0 +1,99 @@
+//! The choices that a merchant may set, and the times that the rules use.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ChannelId;
+
+/// What to do with a success that arrives after the payment has ended without one (rule 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Late {
+    /// Book it: the payment becomes paid, and the merchant fulfils.
+    Honour,
+    /// Book it and give the money back.
+    Refund,
+}
+
+/// When to ask again: fixed waits first, then a steady beat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Wait before question 1, 2, 3 and so on, each counted from the one before.
+    pub waits: Vec<Duration>,
+    /// The wait between all later questions.
+    pub then_every: Duration,
+}
+
+impl Schedule {
+    /// The wait before question number `tries` (from 0).
+    pub fn wait(&self, tries: u32) -> Duration {
+        self.waits.get(tries as usize).copied().unwrap_or(self.then_every)
+    }
+}
+
+/// The times and choices that decide how a payment goes on. One value for a whole run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// A success after expiry.
+    pub late_after_expiry: Late,
+    /// A success after the merchant cancelled.
+    pub late_after_cancel: Late,
+    /// Added to a call's deadline before anyone takes it for interrupted, so that the caller
+    /// itself speaks first.
+    pub grace: Duration,
+    /// When each channel is asked what became of an order; its provider's own advice.
+    pub query_schedules: BTreeMap<ChannelId, Schedule>,
+    /// The same for a channel that is not in the map.
+    pub query_schedule: Schedule,
+    /// How often a close is tried again while the provider gives no proof.
+    pub close_schedule: Schedule,
+    /// How often a refund is asked about or sent again under its number.
+    pub refund_schedule: Schedule,
+    /// How long after the last possible moment of a direct charge "not found" must still be
+    /// the answer before it counts as "never arrived". Longer than any provider holds a call.
+    pub not_found_settles: Duration,
+    /// Added to an order's own expiry before "unpaid" or "not found" proves that it lapsed.
+    pub lapse_margin: Duration,
+    /// How long a payment that is being cancelled or expired waits for its provider's word
+    /// before it ends with the guard of rule 2 only.
+    pub ending_patience: Duration,
+    /// An effect that is still unknown after this goes to a person's queue as well (rule 17).
+    pub review_after: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let secs = Duration::from_secs;
+        Policy {
+            late_after_expiry: Late::Honour,
+            late_after_cancel: Late::Refund,
+            grace: secs(2),
+            query_schedules: BTreeMap::new(),
+            query_schedule: Schedule {
+                waits: vec![secs(5), secs(30), secs(60), secs(180), secs(300), secs(600)],
+                then_every: secs(1800),
+            },
+            close_schedule: Schedule {
+                waits: vec![secs(1), secs(3), secs(10), secs(30), secs(60)],
+                then_every: secs(300),
+            },
+            refund_schedule: Schedule {
+                waits: vec![secs(3), secs(10), secs(30), secs(60), secs(300), secs(900)],
+                then_every: secs(3600),
+            },
+            not_found_settles: secs(120),
+            lapse_margin: secs(120),
+            ending_patience: secs(600),
+            review_after: secs(3600),
+        }
+    }
+}
+
+impl Policy {
+    /// When to ask a channel what became of an order.
+    pub fn queries(&self, channel: &ChannelId) -> &Schedule {
+        self.query_schedules.get(channel).unwrap_or(&self.query_schedule)
+    }
+}

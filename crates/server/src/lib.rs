@@ -1,0 +1,1 @@
+//! The HTTP API, merchant webhooks, metrics and their documentation.

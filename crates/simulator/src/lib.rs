@@ -1,0 +1,1 @@
+//! The whole system on virtual time, under every fault we can think of.
