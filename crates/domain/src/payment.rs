@@ -192,8 +192,6 @@ pub enum Fact {
         /// The answer.
         outcome: Outcome<Created>,
     },
-    /// The lease of a call has run out without a word from its owner.
-    Interrupted(Task),
     /// A query about an attempt was answered.
     Queried {
         /// The attempt.
@@ -579,7 +577,7 @@ impl Payment {
             Fact::SwitchAsked => step.switch_asked(policy)?,
             Fact::CancelAsked => step.end_asked(EndGoal::Cancelled, policy)?,
             Fact::NoRouteLeft => step.no_route_left(),
-            Fact::Interrupted(task) | Fact::Elapsed(task) => step.elapsed(task, policy)?,
+            Fact::Elapsed(task) => step.elapsed(task, policy)?,
         }
         step.settle(policy);
         Ok(step.done())

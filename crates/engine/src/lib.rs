@@ -1,1 +1,23 @@
 //! The only loop of the data plane: load, decide, commit, then perform the effects.
+//!
+//! Every decision is `domain`'s or `resilience`'s; every byte to a provider goes through a
+//! [`Caller`]; every change goes through one commit. The engine keeps two orders of things:
+//! an intent is durable before its call is made (rule 1), and an answer is applied to the
+//! payment as it is *now*, not as it was when the call was made (rule 14).
+//!
+//! It has no timer of its own: a caller enforces deadlines, and whoever runs the engine calls
+//! [`Engine::claim`] and [`Engine::perform`] when work is due. So the simulator can drive the
+//! very same code on virtual time, and drop it at any await.
+
+mod commands;
+mod engine;
+mod ledger;
+mod options;
+mod routing;
+mod seam;
+mod work;
+
+pub use commands::{EngineError, Fresh, KeyedRequest, NewPayment};
+pub use engine::{ChannelView, Engine, MethodView, Parts};
+pub use options::{Channel, Options};
+pub use seam::{Caller, Clock, Entropy, NoMessages, Render};

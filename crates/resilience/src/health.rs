@@ -136,8 +136,8 @@ pub struct Cell {
     pub failures_in_a_row: u32,
     /// When the state last changed.
     pub changed_at: Timestamp,
-    /// When it last relapsed or fell, for the doubling of the hold-off.
-    pub fell_at: Timestamp,
+    /// When it last fell, for the doubling of the hold-off.
+    pub fell_at: Option<Timestamp>,
     /// Falls within an hour of each other.
     pub relapses: u32,
     /// Outcomes seen, good and bad.
@@ -151,7 +151,7 @@ impl Cell {
             statistic: 0.0,
             failures_in_a_row: 0,
             changed_at: now,
-            fell_at: Timestamp::EPOCH,
+            fell_at: None,
             relapses: 0,
             seen: (0, 0),
         }
@@ -208,13 +208,13 @@ impl Cell {
     }
 
     fn fall(&mut self, now: Timestamp, settings: &Settings) {
-        let relapse = now.since(self.fell_at) < Duration::from_secs(3600);
+        let relapse = self.fell_at.is_some_and(|at| now.since(at) < Duration::from_secs(3600));
         self.relapses = if relapse { self.relapses + 1 } else { 0 };
         let wait = settings
             .hold_off_ms
             .saturating_mul(1 << self.relapses.min(20))
             .min(settings.hold_off_max_ms.max(settings.hold_off_ms));
-        self.fell_at = now;
+        self.fell_at = Some(now);
         self.statistic = 0.0;
         self.failures_in_a_row = 0;
         self.enter(HealthState::Down { until: now + Duration::from_millis(wait) }, now);

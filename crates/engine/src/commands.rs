@@ -1,0 +1,545 @@
+//! What merchants and operators may ask of the engine, and why it may refuse.
+
+use std::time::Duration;
+
+use domain::{
+    Answer, Ask, Attempt, AttemptState, Blocked, ChannelId, Fact, Flow, Illegal, MerchantId,
+    Method, Money, Notice, NoticeKind, Operation, Order, OrderNo, Outcome, Payment, PaymentId,
+    PaymentState, ProviderOrderNo, Purpose, RefundRefused, Review, Status, Task, Terms, Timestamp,
+};
+use store::{Conflict, RequestRecord, StoreError};
+
+use crate::Engine;
+use crate::engine::UnderWay;
+use crate::ledger::{Committed, Draft};
+
+/// A wish to collect. Texts are checked where they come in; the engine checks what needs the
+/// channels: methods, currency, amount and expiry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewPayment {
+    /// Who collects.
+    pub merchant: MerchantId,
+    /// The merchant's order number.
+    pub order: OrderNo,
+    /// How much.
+    pub money: Money,
+    /// What else.
+    pub terms: Terms,
+    /// How long it lives; the default when absent.
+    pub expires_in: Option<Duration>,
+}
+
+/// An idempotency key and a digest of the request that came with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyedRequest {
+    /// The key.
+    pub key: String,
+    /// The digest: the same key with another one is refused.
+    pub fingerprint: Vec<u8>,
+}
+
+/// Whether a command made something or met what was there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fresh {
+    /// Made now.
+    New,
+    /// Was there: the same request was made before.
+    Replayed,
+}
+
+/// Why a command was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// No such payment of this merchant.
+    #[error("there is no such payment")]
+    NotFound,
+    /// The order number belongs to a payment with other terms.
+    #[error("the order number belongs to payment {0}, which asks for something else")]
+    OrderConflict(PaymentId),
+    /// The idempotency key was used with another request.
+    #[error("the idempotency key was used before with another request")]
+    KeyConflict,
+    /// No channel takes a method in this currency and amount.
+    #[error("no channel takes {method} for {money}")]
+    NoChannel {
+        /// The method.
+        method: Method,
+        /// The amount.
+        money: Money,
+    },
+    /// The expiry is outside the allowed range.
+    #[error("a payment must live between {min_s} and {max_s} seconds")]
+    Expiry {
+        /// The shortest, in seconds.
+        min_s: u64,
+        /// The longest, in seconds.
+        max_s: u64,
+    },
+    /// An attempt may not be started now.
+    #[error("{0}")]
+    Blocked(#[from] Blocked),
+    /// The refund is refused.
+    #[error("{0}")]
+    RefundRefused(#[from] RefundRefused),
+    /// The payment has ended.
+    #[error("the payment has ended as {}", .0.name())]
+    Ended(Status),
+    /// A notification does not fit its attempt (rule 7).
+    #[error("the notification does not fit its payment: {0}")]
+    Misfit(String),
+    /// There is no such channel.
+    #[error("there is no channel of this name")]
+    NoSuchChannel,
+    /// The payment changed again and again while the command was tried.
+    #[error("the payment is busy; try again")]
+    Busy,
+    /// The store did not do it.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The store cannot say whether it did it; it will be settled by itself.
+    #[error("the store did not answer in time; ask for the payment again before you repeat this")]
+    CommitUnknown,
+}
+
+impl Engine {
+    /// Makes a payment and takes it as far as it goes by itself: to a code that the customer
+    /// can pay, to money captured, or to a refusal; failing over among channels within
+    /// [`Options::request_deadline`](crate::Options). The same request again gives the same
+    /// payment (rule 8).
+    ///
+    /// # Errors
+    /// See [`EngineError`]. A payment that no channel would take is no error: it stays open,
+    /// with the status `unavailable`.
+    pub async fn create(
+        &self,
+        wish: NewPayment,
+        key: Option<KeyedRequest>,
+    ) -> Result<(Payment, Fresh), EngineError> {
+        self.check(&wish)?;
+        let now = self.now();
+        let options = self.options();
+        let expires_at = now + wish.expires_in.unwrap_or(options.default_expiry);
+        let id = PaymentId::from_uuid(self.parts.entropy.uuid(now));
+        let new = Payment::new(
+            id,
+            (wish.merchant.clone(), wish.order.clone()),
+            wish.money,
+            wish.terms.clone(),
+            now,
+            expires_at,
+        );
+        let deadline = now + options.request_deadline;
+        let mut draft = Draft::of(new);
+        draft.request = key.as_ref().map(|k| record(&wish.merchant, k, id, None, now));
+        let (draft, call) = self.with_next_attempt(draft, 1, None, deadline, now);
+        let under_way = UnderWay::new(self, id);
+        match self.commit(draft, 0, None, now).await? {
+            Committed::Done(payment) => {
+                let payment = self.carry_on(payment, call, 1, None, deadline).await?;
+                drop(under_way);
+                Ok((payment, Fresh::New))
+            }
+            Committed::Refused(conflict) => {
+                drop(under_way);
+                let payment = self.replay(&wish, key.as_ref(), conflict).await?;
+                self.quiet(payment.id).await;
+                let payment = self.parts.store.payment(payment.id).await?.unwrap_or(payment);
+                Ok((payment, Fresh::Replayed))
+            }
+        }
+    }
+
+    fn check(&self, wish: &NewPayment) -> Result<(), EngineError> {
+        let options = self.options.load();
+        let takes = |m: &Method| options.anyone_takes(*m, wish.terms.flow(*m), wish.money);
+        if let Some(&method) = wish.terms.methods.first()
+            && !wish.terms.methods.iter().any(takes)
+        {
+            return Err(EngineError::NoChannel { method, money: wish.money });
+        }
+        let (min, max) = options.expiry_range;
+        match wish.expires_in {
+            Some(asked) if asked < min || asked > max => {
+                Err(EngineError::Expiry { min_s: min.as_secs(), max_s: max.as_secs() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The payment that an earlier, equal request made.
+    async fn replay(
+        &self,
+        wish: &NewPayment,
+        key: Option<&KeyedRequest>,
+        conflict: Conflict,
+    ) -> Result<Payment, EngineError> {
+        let id = match (conflict, key) {
+            (Conflict::KeyTaken, Some(key)) => {
+                let known = self.parts.store.request(&wish.merchant, &key.key).await?;
+                let known = known.ok_or(EngineError::Busy)?;
+                if known.fingerprint != key.fingerprint {
+                    return Err(EngineError::KeyConflict);
+                }
+                known.payment
+            }
+            (Conflict::OrderTaken(id), _) => id,
+            _ => return Err(EngineError::Busy),
+        };
+        let payment = self.parts.store.payment(id).await?.ok_or(EngineError::Busy)?;
+        let same = payment.order == wish.order
+            && payment.money == wish.money
+            && payment.terms == wish.terms;
+        if same { Ok(payment) } else { Err(EngineError::OrderConflict(id)) }
+    }
+
+    /// Makes another attempt of an open payment: the customer goes to another method, or tries
+    /// again after nothing was available. What was shown is closed first (rule 5).
+    ///
+    /// # Errors
+    /// When the payment has ended, or a charge may have happened and is being confirmed.
+    pub async fn switch(
+        &self,
+        merchant: &MerchantId,
+        id: PaymentId,
+        method: Option<Method>,
+    ) -> Result<Payment, EngineError> {
+        let payment = self.payment(merchant, id).await?;
+        if let Some(method) = method
+            && !payment.terms.methods.contains(&method)
+        {
+            return Err(EngineError::NoChannel { method, money: payment.money });
+        }
+        self.quiet(id).await;
+        let _under_way = UnderWay::new(self, id);
+        let deadline = self.now() + self.options.load().request_deadline;
+        let payment = self.close_shown(id, Fact::SwitchAsked, deadline).await?;
+        if payment.state != PaymentState::Open {
+            return Ok(payment); // The customer was faster: "already paid" settles it.
+        }
+        let since = u16::try_from(payment.attempts.len() + 1).unwrap_or(u16::MAX);
+        let mut call = None;
+        let payment = self
+            .change(id, None, |current, now| {
+                current.may_attempt(Flow::Presented, now)?;
+                let draft = Draft { payment: current.clone(), events: vec![], request: None };
+                let (draft, next) = self.with_next_attempt(draft, since, method, deadline, now);
+                call = next;
+                Ok((draft.payment != *current).then_some(draft))
+            })
+            .await?;
+        self.carry_on(payment, call, since, method, deadline).await
+    }
+
+    /// Cancels a payment: closes what may still be paid, then ends it. A customer who was
+    /// faster has paid; the payment then says so.
+    ///
+    /// # Errors
+    /// When the payment has ended otherwise.
+    pub async fn cancel(
+        &self,
+        merchant: &MerchantId,
+        id: PaymentId,
+    ) -> Result<Payment, EngineError> {
+        self.payment(merchant, id).await?;
+        let deadline = self.now() + self.options.load().request_deadline;
+        self.close_shown(id, Fact::CancelAsked, deadline).await
+    }
+
+    /// Applies a fact that closes attempts, and performs the closes at once instead of leaving
+    /// them to a worker, so that the answer tells how it went.
+    async fn close_shown(
+        &self,
+        id: PaymentId,
+        fact: Fact,
+        deadline: Timestamp,
+    ) -> Result<Payment, EngineError> {
+        let options = self.options();
+        let mut payment = self
+            .change(id, None, |current, now| {
+                let step = current.apply(fact.clone(), now, &options.policy).map_err(illegal)?;
+                Ok((step.payment != *current).then(|| Draft::of(step)))
+            })
+            .await?;
+        // Each attempt: a close, and a question when the close is no proof by itself.
+        for _ in 0..4 {
+            let now = self.now();
+            let Some(task) = soonest_close(&payment, now) else { break };
+            if now >= deadline {
+                break;
+            }
+            payment = self.perform_task(payment, task, None, deadline).await?;
+        }
+        Ok(payment)
+    }
+
+    /// Gives money back, in part or in whole (`amount` absent: all that is left). The wish is
+    /// durable before it is sent, and the answer tells how far it got.
+    ///
+    /// # Errors
+    /// When the payment is not paid, or less is left (rule 14).
+    pub async fn refund(
+        &self,
+        merchant: &MerchantId,
+        id: PaymentId,
+        amount: Option<Money>,
+        note: Option<String>,
+        key: Option<KeyedRequest>,
+    ) -> Result<(Payment, u16, Fresh), EngineError> {
+        let before = self.payment(merchant, id).await?;
+        if let Some(done) = self.refunded_before(&before, key.as_ref()).await? {
+            return Ok((before, done, Fresh::Replayed));
+        }
+        let mut ordinal = 0;
+        let options = self.options();
+        let asked = self
+            .change(id, None, |current, now| {
+                let amount = match amount {
+                    Some(amount) => amount,
+                    None => everything_left(current)?,
+                };
+                let step = current.ask_refund(amount, note.clone(), now)?;
+                ordinal = u16::try_from(step.payment.refunds.len()).unwrap_or(u16::MAX);
+                // Asked and on its way in one commit: the call below is covered by it (rule 1).
+                let until = now + options.lease;
+                let sending = step.payment.send_refund(ordinal, now, until).map_err(illegal)?;
+                let mut draft = Draft::of(step);
+                if let Some(sending) = sending {
+                    draft = draft.then(sending);
+                }
+                draft.request = key.as_ref().map(|k| record(merchant, k, id, Some(ordinal), now));
+                Ok(Some(draft))
+            })
+            .await;
+        let payment = match (asked, key.as_ref()) {
+            // The same key raced with itself: the other one made it.
+            (Err(EngineError::KeyConflict), Some(_)) => {
+                let done = self.refunded_before(&before, key.as_ref()).await?;
+                let payment = self.payment(merchant, id).await?;
+                return Ok((payment, done.ok_or(EngineError::Busy)?, Fresh::Replayed));
+            }
+            (asked, _) => asked?,
+        };
+        let until = self.now() + options.lease;
+        let payment = self.send_refund_call(payment, ordinal, until).await?;
+        Ok((payment, ordinal, Fresh::New))
+    }
+
+    async fn refunded_before(
+        &self,
+        payment: &Payment,
+        key: Option<&KeyedRequest>,
+    ) -> Result<Option<u16>, EngineError> {
+        let Some(key) = key else { return Ok(None) };
+        match self.parts.store.request(&payment.merchant, &key.key).await? {
+            None => Ok(None),
+            Some(known) if known.fingerprint == key.fingerprint && known.payment == payment.id => {
+                Ok(known.refund)
+            }
+            Some(_) => Err(EngineError::KeyConflict),
+        }
+    }
+
+    /// Takes a notification in that proved itself (rule 7). Repeated ones change nothing.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] when no attempt of this channel has the number;
+    /// [`EngineError::Misfit`] when amount or currency differ; store errors, so that the
+    /// provider sends it again.
+    pub async fn notice(&self, channel: &ChannelId, notice: Notice) -> Result<(), EngineError> {
+        let number = notice.number.as_str();
+        let (id, attempt) = ProviderOrderNo::parse(number).ok_or(EngineError::NotFound)?;
+        let options = self.options();
+        let fits = |p: &Payment| {
+            p.attempt(attempt).is_some_and(|a| a.number == notice.number && a.channel == *channel)
+        };
+        let found =
+            self.parts.store.payment(id).await?.filter(fits).ok_or(EngineError::NotFound)?;
+        if notice.kind == NoticeKind::Hint {
+            let until = self.now() + options.lease;
+            self.perform_task(found, Task::Query(attempt), None, until).await?;
+            return Ok(());
+        }
+        self.change(id, None, |current, now| {
+            let fact = notice_fact(current, attempt, &notice.kind)?;
+            let step = match current.apply(fact, now, &options.policy) {
+                Err(Illegal::WrongAmount { stated, asked }) => {
+                    let why = format!("{stated} stated, {asked} asked");
+                    return Err(EngineError::Misfit(why));
+                }
+                applied => applied.map_err(illegal)?,
+            };
+            Ok((step.payment != *current).then(|| Draft::of(step)))
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Adds the next attempt to a draft, if the payment may have one and a channel is left.
+    pub(crate) fn with_next_attempt(
+        &self,
+        draft: Draft,
+        since: u16,
+        only: Option<Method>,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> (Draft, Option<u16>) {
+        let options = self.options.load();
+        let tries = draft.payment.attempts.len() + 1 - usize::from(since);
+        let open = draft.payment.may_attempt(Flow::Presented, now).is_ok();
+        if now >= deadline || tries >= options.tries_per_request || !open {
+            return (draft, None);
+        }
+        let Some(route) = self.route(&draft.payment, since, only, now) else {
+            return (draft, None);
+        };
+        let until = deadline.min(now + route.channel.call_timeout);
+        let begun = draft.payment.begin(route.channel.id, route.method, route.choice, now, until);
+        match begun {
+            Ok(step) => {
+                let ordinal = step.payment.attempts.last().map(|a| a.ordinal);
+                (draft.then(step), ordinal)
+            }
+            Err(_) => (draft, None),
+        }
+    }
+
+    /// Makes the create call of attempt `call`, whose intent is durable, and goes on to the
+    /// next channel while calls fail without effect or leave an orphan that nobody has seen.
+    pub(crate) async fn carry_on(
+        &self,
+        mut payment: Payment,
+        mut call: Option<u16>,
+        since: u16,
+        only: Option<Method>,
+        deadline: Timestamp,
+    ) -> Result<Payment, EngineError> {
+        let options = self.options();
+        while let Some(ordinal) = call {
+            let Some(attempt) = payment.attempt(ordinal) else { break };
+            let op = Operation::Create(order(&payment, attempt));
+            let answer = self.call(&attempt.channel, attempt.method, &op, attempt.until).await;
+            let Answer::Create(outcome) = answer else { break };
+            call = None;
+            payment = self
+                .change(payment.id, None, |current, now| {
+                    let fact = Fact::Created { attempt: ordinal, outcome: outcome.clone() };
+                    let draft = self.applied(current, fact, now, &options.policy)?;
+                    let (draft, next) = self.with_next_attempt(draft, since, only, deadline, now);
+                    let draft = match next {
+                        Some(_) => draft,
+                        None => no_route_left(draft, now, &options.policy),
+                    };
+                    call = next;
+                    Ok(Some(draft))
+                })
+                .await?;
+        }
+        Ok(payment)
+    }
+
+    /// A fact applied, or the payment flagged for a person when a provider states a wrong
+    /// amount in an answer of its own.
+    pub(crate) fn applied(
+        &self,
+        current: &Payment,
+        fact: Fact,
+        now: Timestamp,
+        policy: &domain::Policy,
+    ) -> Result<Draft, EngineError> {
+        match current.apply(fact, now, policy) {
+            Ok(step) => Ok(Draft::of(step)),
+            Err(Illegal::WrongAmount { stated, asked }) => {
+                tracing::error!(payment = %current.id, %stated, %asked, "wrong amount at provider");
+                metrics::counter!("evergate_wrong_amounts_total").increment(1);
+                Ok(Draft::of(current.flag(Review::WrongAmount, now)))
+            }
+            Err(error) => Err(illegal(error)),
+        }
+    }
+}
+
+fn no_route_left(draft: Draft, now: Timestamp, policy: &domain::Policy) -> Draft {
+    match draft.payment.apply(Fact::NoRouteLeft, now, policy) {
+        Ok(step) => draft.then(step),
+        Err(_) => draft,
+    }
+}
+
+fn record(
+    merchant: &MerchantId,
+    key: &KeyedRequest,
+    payment: PaymentId,
+    refund: Option<u16>,
+    at: Timestamp,
+) -> RequestRecord {
+    RequestRecord {
+        merchant: merchant.clone(),
+        key: key.key.clone(),
+        fingerprint: key.fingerprint.clone(),
+        payment,
+        refund,
+        at,
+    }
+}
+
+fn everything_left(payment: &Payment) -> Result<Money, EngineError> {
+    let PaymentState::Paid { ordinal, .. } = payment.state else {
+        return Err(RefundRefused::NotPaid.into());
+    };
+    Money::new(payment.refundable_minor(ordinal), payment.money.currency())
+        .map_err(|_| RefundRefused::TooMuch { left_minor: 0 }.into())
+}
+
+fn notice_fact(payment: &Payment, attempt: u16, kind: &NoticeKind) -> Result<Fact, EngineError> {
+    match kind {
+        NoticeKind::Order(state) => Ok(Fact::Noticed { attempt, state: state.clone() }),
+        NoticeKind::Refund { refund, state } => {
+            let ours = payment.refunds.iter().find(|r| r.number == *refund);
+            let refund = ours.ok_or(EngineError::NotFound)?.ordinal;
+            Ok(Fact::RefundLearned { refund, outcome: Outcome::Ok(state.clone()) })
+        }
+        NoticeKind::Hint => Err(EngineError::NotFound),
+    }
+}
+
+/// The close, or the question that proves one, that a waiting command can do now: tasks due
+/// within two seconds count, because a person waits.
+fn soonest_close(payment: &Payment, now: Timestamp) -> Option<Task> {
+    let soon = now + Duration::from_secs(2);
+    payment.attempts.iter().filter(|a| a.is_shown()).find_map(|a| match &a.state {
+        AttemptState::Closing { ask, check, .. } if check.at <= soon && check.tries < 2 => {
+            Some(match ask {
+                Ask::Close => Task::Close(a.ordinal),
+                Ask::Query => Task::Query(a.ordinal),
+            })
+        }
+        _ => None,
+    })
+}
+
+pub(crate) fn illegal(error: Illegal) -> EngineError {
+    match error {
+        Illegal::Ended(status) => EngineError::Ended(status),
+        Illegal::NoAttempt(_) | Illegal::NoRefund(_) => EngineError::NotFound,
+        Illegal::WrongAmount { .. } => EngineError::Misfit(error.to_string()),
+    }
+}
+
+pub(crate) fn order(payment: &Payment, attempt: &Attempt) -> Order {
+    let terms = &payment.terms;
+    Order {
+        number: attempt.number.clone(),
+        money: payment.money,
+        method: attempt.method,
+        flow: attempt.flow,
+        subject: terms.subject.clone(),
+        expires_at: attempt.expires_at,
+        device: terms.device,
+        locale: terms.locale,
+        return_url: terms.return_url.clone(),
+        payer_ip: terms.payer_ip.clone(),
+        payer_id: terms.payer_id.clone(),
+        token: terms.token.clone(),
+        off_session: terms.purpose != Purpose::Checkout,
+    }
+}

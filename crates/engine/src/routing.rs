@@ -1,0 +1,76 @@
+//! From a payment and the state of the world to the next channel.
+
+use std::sync::PoisonError;
+
+use domain::{Choice, Considered, Flow, Method, Payment, Timestamp};
+use resilience::{Candidate, CellKey, Plan};
+
+use crate::{Channel, Engine, Options};
+
+/// The channel to try next, and why.
+pub(crate) struct Route {
+    pub(crate) channel: Channel,
+    pub(crate) method: Method,
+    pub(crate) choice: Choice,
+}
+
+impl Engine {
+    /// The best channel that was not tried by `since`, the ordinal of the first attempt of the
+    /// present request. `only` narrows it to one method.
+    pub(crate) fn route(
+        &self,
+        payment: &Payment,
+        since: u16,
+        only: Option<Method>,
+        now: Timestamp,
+    ) -> Option<Route> {
+        let options = self.options.load();
+        let candidates = candidates(payment, &options, only);
+        let tried: Vec<Candidate> = payment
+            .attempts
+            .iter()
+            .filter(|a| a.ordinal >= since)
+            .map(|a| Candidate { channel: a.channel.clone(), method: a.method })
+            .collect();
+        let dice = self.parts.entropy.dice();
+        let controls = self.controls.load();
+        let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = resilience::plan(&candidates, &tried, &board, &controls, dice, now);
+        let best = plan.order.first()?.clone();
+        board.sent(&CellKey { channel: best.channel.clone(), method: best.method }, now);
+        drop(board);
+        let channel = options.channel(&best.channel)?.clone();
+        let choice = explain(payment, &plan, since);
+        Some(Route { channel, method: best.method, choice })
+    }
+}
+
+/// The channels that can take the payment at all, in the merchant's order.
+fn candidates(payment: &Payment, options: &Options, only: Option<Method>) -> Vec<Candidate> {
+    let methods = payment.terms.methods.iter().filter(|m| only.is_none_or(|o| o == **m));
+    methods
+        .flat_map(|&method| {
+            let flow: Flow = payment.terms.flow(method);
+            options
+                .channels
+                .iter()
+                .filter(move |c| c.capabilities.takes(method, flow, payment.money))
+                .map(move |c| Candidate { channel: c.id.clone(), method })
+        })
+        .collect()
+}
+
+fn explain(payment: &Payment, plan: &Plan, since: u16) -> Choice {
+    let failed = payment.attempts.iter().rev().find(|a| a.ordinal >= since);
+    let reason = match (failed, plan.excluded.first()) {
+        (Some(attempt), _) => format!("failover from {}", attempt.channel),
+        (None, Some(first)) => format!("{} is {}", first.candidate.channel, first.why),
+        (None, None) => "preferred".to_owned(),
+    };
+    let excluded = plan.excluded.iter().map(|e| Considered {
+        channel: e.candidate.channel.clone(),
+        method: e.candidate.method,
+        why: e.why.clone(),
+    });
+    Choice { reason, excluded: excluded.collect() }
+}
