@@ -342,7 +342,7 @@ impl Payment {
     pub const MAX_REFUNDS: u16 = 50;
 
     /// A new payment and its first event.
-    pub fn new(
+    pub fn open(
         id: PaymentId,
         (merchant, order): (MerchantId, OrderNo),
         money: Money,

@@ -120,7 +120,7 @@ impl Engine {
         let options = self.options();
         let expires_at = now + wish.expires_in.unwrap_or(options.default_expiry);
         let id = PaymentId::from_uuid(self.parts.entropy.uuid(now));
-        let new = Payment::new(
+        let new = Payment::open(
             id,
             (wish.merchant.clone(), wish.order.clone()),
             wish.money,
