@@ -1,0 +1,270 @@
+//! Every attempt state against every fact, legal and illegal; and the payment's own edges.
+
+use domain::*;
+
+use crate::support::*;
+
+/// An attempt in each state, presented and direct, by the shortest way there.
+fn states() -> Vec<(&'static str, Payment)> {
+    let created = |p: &Payment, outcome| apply(p, Fact::Created { attempt: 1, outcome }, at(1));
+    let code = begin(&open(), Method::Alipay, at(0));
+    let card = begin(&open(), Method::Card, at(0));
+    let shown = created(&code, Outcome::Ok(presented()));
+    let orphan = created(&code, Outcome::Unknown(fault()));
+    let unknown = created(&card, Outcome::Unknown(fault()));
+    let closing = apply(&shown, Fact::SwitchAsked, at(2));
+    let closed_answer =
+        Fact::CloseAnswered { attempt: 1, outcome: Outcome::Ok(CloseState::Closed) };
+    vec![
+        ("code in flight", code.clone()),
+        ("card in flight", card.clone()),
+        ("presented", shown),
+        ("orphan", orphan.clone()),
+        ("unknown", unknown),
+        ("closing", closing),
+        ("closed", apply(&orphan, closed_answer, at(3))),
+        ("declined", created(&card, Outcome::Declined(decline(false)))),
+        ("failed", created(&code, Outcome::Unavailable(fault()))),
+        ("paid", created(&card, Outcome::Ok(Created::Paid(receipt())))),
+    ]
+}
+
+fn facts() -> Vec<(&'static str, Fact)> {
+    let attempt = 1;
+    let created = |outcome| Fact::Created { attempt, outcome };
+    let queried = |outcome| Fact::Queried { attempt, outcome };
+    let closed = |outcome| Fact::CloseAnswered { attempt, outcome };
+    vec![
+        ("created presented", created(Outcome::Ok(presented()))),
+        ("created paid", created(Outcome::Ok(Created::Paid(receipt())))),
+        ("created processing", created(Outcome::Ok(Created::Processing { reference: None }))),
+        ("created number closed", created(Outcome::Ok(Created::NumberClosed))),
+        ("created declined", created(Outcome::Declined(decline(false)))),
+        ("created rejected", created(Outcome::Rejected(fault()))),
+        ("created unavailable", created(Outcome::Unavailable(fault()))),
+        ("created unknown", created(Outcome::Unknown(fault()))),
+        ("interrupted", Fact::Elapsed(Task::RecoverAttempt(1))),
+        ("queried paid", queried(Outcome::Ok(OrderState::Paid(receipt())))),
+        ("queried payable", queried(Outcome::Ok(OrderState::Payable))),
+        ("queried processing", queried(Outcome::Ok(OrderState::Processing))),
+        ("queried closed", queried(Outcome::Ok(OrderState::Closed))),
+        ("queried not found", queried(Outcome::Ok(OrderState::NotFound))),
+        ("queried declined", queried(Outcome::Ok(OrderState::Declined(decline(false))))),
+        ("queried unknown", queried(Outcome::Unknown(fault()))),
+        ("noticed paid", Fact::Noticed { attempt, state: OrderState::Paid(receipt()) }),
+        ("close closed", closed(Outcome::Ok(CloseState::Closed))),
+        ("close accepted", closed(Outcome::Ok(CloseState::Accepted))),
+        ("close paid", closed(Outcome::Ok(CloseState::AlreadyPaid(Some(receipt()))))),
+        ("close paid, no receipt", closed(Outcome::Ok(CloseState::AlreadyPaid(None)))),
+        ("close refunded", closed(Outcome::Ok(CloseState::PaidAndRefunded(receipt())))),
+        ("close not found", closed(Outcome::Ok(CloseState::NotFound))),
+        ("close unknown", closed(Outcome::Unknown(fault()))),
+    ]
+}
+
+/// The whole diagram, soon after the calls. A dot is "stays as it is".
+const TABLE: &str = "
+                        code in flight  card in flight  presented  orphan  unknown  closing  closed  declined  failed  paid
+created presented       presented       presented       .          .       .        .        .       .         .       .
+created paid            paid            paid            paid       paid    paid     paid     paid    paid      paid    .
+created processing      closing_orphan  unknown         .          .       .        .        .       .         .       .
+created number closed   closed          closed          .          closed  closed   closed   .       .         .       .
+created declined        declined        declined        .          declined declined declined .      .         .       .
+created rejected        failed          failed          .          failed  failed   failed   .       .         .       .
+created unavailable     failed          failed          .          failed  failed   failed   .       .         .       .
+created unknown         closing_orphan  unknown         .          .       .        .        .       .         .       .
+interrupted             closing_orphan  unknown         .          .       .        .        .       .         .       .
+queried paid            paid            paid            paid       paid    paid     paid     paid    paid      paid    .
+queried payable         .               .               .          .       .        .        .       .         .       .
+queried processing      .               .               .          .       .        .        .       .         .       .
+queried closed          closed          closed          closed     closed  closed   closed   .       .         .       .
+queried not found       .               .               .          .       .        .        .       .         .       .
+queried declined        .               .               .          declined declined declined .      .         .       .
+queried unknown         .               .               .          .       .        .        .       .         .       .
+noticed paid            paid            paid            paid       paid    paid     paid     paid    paid      paid    .
+close closed            closed          closed          closed     closed  closed   closed   .       .         .       .
+close accepted          .               .               .          .       .        .        .       .         .       .
+close paid              paid            paid            paid       paid    paid     paid     paid    paid      paid    .
+close paid, no receipt  .               .               .          .       .        .        .       .         .       .
+close refunded          paid            paid            paid       paid    paid     paid     paid    paid      paid    .
+close not found         .               .               .          .       .        .        .       .         .       .
+close unknown           .               .               .          .       .        .        .       .         .       .
+";
+
+#[test]
+fn every_state_meets_every_fact_as_the_table_says() {
+    let mut rows = TABLE.lines().skip(2);
+    for (fact_name, fact) in facts() {
+        let row = rows.next().unwrap();
+        assert!(row.starts_with(fact_name), "{fact_name}: {row}");
+        let wanted: Vec<&str> = row[24..].split_whitespace().collect();
+        for ((state_name, payment), wanted) in states().into_iter().zip(wanted) {
+            let before = name(&payment.attempts[0].state);
+            let after = apply(&payment, fact.clone(), at(5));
+            let got = name(&after.attempts[0].state);
+            let wanted = if wanted == "." { before } else { wanted };
+            assert_eq!(got, wanted, "{state_name} + {fact_name}");
+        }
+    }
+}
+
+#[test]
+fn facts_about_what_is_not_there_are_illegal_and_change_nothing() {
+    let payment = begin(&open(), Method::Alipay, at(0));
+    let paid = Outcome::Ok(OrderState::Paid(receipt()));
+    let policy = policy();
+    let no = payment.apply(Fact::Queried { attempt: 2, outcome: paid.clone() }, at(1), &policy);
+    assert_eq!(no.unwrap_err(), Illegal::NoAttempt(2));
+    let no = payment.apply(
+        Fact::RefundAnswered { refund: 1, outcome: Outcome::Ok(RefundState::Succeeded) },
+        at(1),
+        &policy,
+    );
+    assert_eq!(no.unwrap_err(), Illegal::NoRefund(1));
+    let wrong = Receipt { captured: cny(99), ..receipt() };
+    let fact = Fact::Noticed { attempt: 1, state: OrderState::Paid(wrong) };
+    let no = payment.apply(fact, at(1), &policy);
+    assert_eq!(no.unwrap_err(), Illegal::WrongAmount { stated: cny(99), asked: cny(100) });
+}
+
+#[test]
+fn rule_2_a_second_success_goes_back_by_itself() {
+    let first = begin(&open(), Method::Alipay, at(0));
+    let orphan =
+        apply(&first, Fact::Created { attempt: 1, outcome: Outcome::Unknown(fault()) }, at(1));
+    let second = begin(&orphan, Method::Alipay, at(1));
+    let shown =
+        apply(&second, Fact::Created { attempt: 2, outcome: Outcome::Ok(presented()) }, at(2));
+    let paid = |p: &Payment, attempt| {
+        apply(p, Fact::Noticed { attempt, state: OrderState::Paid(receipt()) }, at(3))
+    };
+    let twice = paid(&paid(&shown, 2), 1);
+    assert_eq!(twice.status(), Status::Paid);
+    assert_eq!(twice.refunds.len(), 1);
+    assert_eq!((twice.refunds[0].attempt, twice.refunds[0].reason), (1, RefundReason::Duplicate));
+    assert_eq!(twice.due(&policy()).unwrap(), (at(3), Task::Refund(1)));
+    assert_eq!(paid(&paid(&twice, 1), 2), twice, "hearing it again changes nothing");
+}
+
+#[test]
+fn rule_3_an_unknown_charge_blocks_everything_until_it_is_settled() {
+    let card = begin(&open(), Method::Card, at(0));
+    let unknown =
+        apply(&card, Fact::Created { attempt: 1, outcome: Outcome::Unknown(fault()) }, at(1));
+    for flow in [Flow::Direct, Flow::Presented] {
+        assert_eq!(unknown.may_attempt(flow, at(2)), Err(Blocked::Unsettled(1)));
+    }
+    let not_found = Fact::Queried { attempt: 1, outcome: Outcome::Ok(OrderState::NotFound) };
+    let soon = apply(&unknown, not_found.clone(), at(60));
+    assert_eq!(name(&soon.attempts[0].state), "unknown", "one 'not found' is no proof");
+    let later = apply(&unknown, not_found, at(3 + 120));
+    assert_eq!(name(&later.attempts[0].state), "failed");
+    assert_eq!(later.may_attempt(Flow::Direct, at(200)), Ok(()));
+}
+
+#[test]
+fn rule_3_an_orphan_blocks_a_charge_but_rule_4_not_another_code() {
+    let code = begin(&open(), Method::Alipay, at(0));
+    let orphan =
+        apply(&code, Fact::Created { attempt: 1, outcome: Outcome::Unknown(fault()) }, at(1));
+    assert_eq!(orphan.may_attempt(Flow::Presented, at(1)), Ok(()));
+    assert_eq!(orphan.may_attempt(Flow::Direct, at(1)), Err(Blocked::Unsettled(1)));
+    assert_eq!(orphan.due(&policy()).unwrap(), (at(1), Task::Close(1)), "closed in the background");
+}
+
+#[test]
+fn rule_5_what_is_shown_is_closed_before_another_code_is_made() {
+    let code = begin(&open(), Method::Alipay, at(0));
+    let shown =
+        apply(&code, Fact::Created { attempt: 1, outcome: Outcome::Ok(presented()) }, at(1));
+    assert_eq!(shown.may_attempt(Flow::Presented, at(2)), Err(Blocked::StillShown(1)));
+    let asked = apply(&shown, Fact::SwitchAsked, at(2));
+    assert_eq!(asked.may_attempt(Flow::Presented, at(2)), Err(Blocked::StillShown(1)));
+    let silent = apply(
+        &asked,
+        Fact::CloseAnswered { attempt: 1, outcome: Outcome::Unknown(fault()) },
+        at(5),
+    );
+    assert_eq!(
+        silent.may_attempt(Flow::Presented, at(5)),
+        Ok(()),
+        "no answer: rule 2 is the guard"
+    );
+}
+
+#[test]
+fn rule_6_a_late_success_is_honoured_or_refunded_never_dropped() {
+    let code = begin(&open(), Method::Alipay, at(0));
+    let shown =
+        apply(&code, Fact::Created { attempt: 1, outcome: Outcome::Ok(presented()) }, at(1));
+    let close = Fact::CloseAnswered { attempt: 1, outcome: Outcome::Ok(CloseState::NotFound) };
+    let end = |fact| apply(&apply(&shown, fact, at(900)), close.clone(), at(901));
+    let success = Fact::Noticed { attempt: 1, state: OrderState::Paid(receipt()) };
+
+    let expired = end(Fact::Elapsed(Task::Expire));
+    assert_eq!(expired.status(), Status::Expired);
+    assert_eq!(apply(&expired, success.clone(), at(902)).status(), Status::Paid);
+
+    let cancelled = end(Fact::CancelAsked);
+    assert_eq!(cancelled.status(), Status::Cancelled);
+    let late = apply(&cancelled, success, at(902));
+    assert_eq!(late.status(), Status::Cancelled);
+    assert_eq!(late.refunds[0].reason, RefundReason::Late);
+}
+
+#[test]
+fn a_cancel_loses_to_a_customer_who_was_faster() {
+    let code = begin(&open(), Method::Alipay, at(0));
+    let shown =
+        apply(&code, Fact::Created { attempt: 1, outcome: Outcome::Ok(presented()) }, at(1));
+    let cancelling = apply(&shown, Fact::CancelAsked, at(2));
+    assert_eq!(cancelling.status(), Status::Cancelling);
+    let paid = Fact::CloseAnswered {
+        attempt: 1,
+        outcome: Outcome::Ok(CloseState::AlreadyPaid(Some(receipt()))),
+    };
+    assert_eq!(apply(&cancelling, paid, at(3)).status(), Status::Paid);
+}
+
+#[test]
+fn a_soft_decline_leaves_the_payment_open_until_no_route_is_left() {
+    let card = begin(&open(), Method::Card, at(0));
+    let outcome = Outcome::Declined(decline(true));
+    let soft = apply(&card, Fact::Created { attempt: 1, outcome }, at(1));
+    assert_eq!(soft.status(), Status::Unavailable);
+    assert_eq!(apply(&soft, Fact::NoRouteLeft, at(1)).status(), Status::Declined);
+}
+
+#[test]
+fn rule_14_refunds_never_exceed_the_capture_and_an_unknown_one_is_asked_about() {
+    let card = begin(&open(), Method::Card, at(0));
+    let outcome = Outcome::Ok(Created::Paid(receipt()));
+    let paid = apply(&card, Fact::Created { attempt: 1, outcome }, at(1));
+    let one = paid.ask_refund(cny(60), None, at(2)).unwrap().payment;
+    assert_eq!(
+        one.ask_refund(cny(41), None, at(2)).unwrap_err(),
+        RefundRefused::TooMuch { left_minor: 40 }
+    );
+    let sent = one.send_refund(1, at(2), at(5)).unwrap().unwrap().payment;
+    assert!(sent.send_refund(1, at(2), at(5)).unwrap().is_none(), "sent once");
+    let fact = Fact::RefundAnswered { refund: 1, outcome: Outcome::Unknown(fault()) };
+    let unknown = apply(&sent, fact, at(5));
+    assert!(matches!(unknown.due(&policy()), Some((_, Task::QueryRefund(1)))));
+    let not_found = Fact::RefundLearned { refund: 1, outcome: Outcome::Ok(RefundState::NotFound) };
+    let early = apply(&unknown, not_found.clone(), at(10));
+    assert!(matches!(early.due(&policy()), Some((_, Task::QueryRefund(1)))), "not yet proof");
+    let again = apply(&unknown, not_found, at(5 + 120));
+    assert!(matches!(again.due(&policy()), Some((_, Task::Refund(1)))));
+    assert_eq!(again.refunds[0].number, one.refunds[0].number, "the same number");
+}
+
+#[test]
+fn rule_17_an_unknown_charge_reaches_a_person_after_an_hour_and_leaves_it_when_settled() {
+    let card = begin(&open(), Method::Card, at(0));
+    let unknown =
+        apply(&card, Fact::Created { attempt: 1, outcome: Outcome::Unknown(fault()) }, at(1));
+    let late = apply(&unknown, Fact::Elapsed(Task::Review), at(3700));
+    assert_eq!(late.review, Some(Review::StillUnknown));
+    let paid = Fact::Queried { attempt: 1, outcome: Outcome::Ok(OrderState::Paid(receipt())) };
+    assert_eq!(apply(&late, paid, at(3701)).review, None);
+}
