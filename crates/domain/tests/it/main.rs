@@ -1,5 +1,7 @@
 //! The state machines, pair by pair, and the money rules as properties.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
+
 mod machine;
 mod properties;
 mod support;
