@@ -1,0 +1,322 @@
+//! The settings of a channel, from a table of the configuration file to a codec that works.
+//!
+//! Every mistake of a channel is reported at once, each with the field, the rule that it breaks
+//! and what to do. Nothing here talks to a provider; [`Driver::probe`](crate::Driver::probe)
+//! does, with [`ChannelSettings::probe_operation`].
+
+mod mistakes;
+mod source;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{ChannelId, Flow, Method, Money, Operation, OrderRef, PaymentId, ProviderOrderNo};
+use domain::{Currency, Timestamp};
+use serde::Deserialize;
+
+pub(crate) use mistakes::Mistakes;
+pub use mistakes::SettingError;
+pub(crate) use source::{Source, common, rebase, source};
+
+use crate::alipay::AlipaySettings;
+use crate::crypto::CertificateInfo;
+use crate::driver::{CallLimits, Roots};
+use crate::stripe::StripeSettings;
+use crate::wechatpay::WechatPaySettings;
+use crate::{Capabilities, Provider};
+
+/// One channel's settings. The field `provider` says which protocol it speaks.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "provider", rename_all = "lowercase")]
+pub enum ChannelSettings {
+    /// Alipay's open platform.
+    Alipay(Box<AlipaySettings>),
+    /// WeChat Pay, API version 3.
+    WechatPay(Box<WechatPaySettings>),
+    /// Stripe's PaymentIntents.
+    Stripe(Box<StripeSettings>),
+}
+
+impl ChannelSettings {
+    /// The provider's name.
+    pub fn provider(&self) -> &'static str {
+        match self {
+            ChannelSettings::Alipay(_) => "alipay",
+            ChannelSettings::WechatPay(_) => "wechatpay",
+            ChannelSettings::Stripe(_) => "stripe",
+        }
+    }
+
+    /// Makes relative `*_file` paths relative to `folder`, where the configuration lies.
+    pub fn rebase(&mut self, folder: &Path) {
+        match self {
+            ChannelSettings::Alipay(settings) => settings.rebase(folder),
+            ChannelSettings::WechatPay(settings) => settings.rebase(folder),
+            ChannelSettings::Stripe(settings) => settings.rebase(folder),
+        }
+    }
+
+    /// The address that notifications of this channel come to, unless the settings name one:
+    /// `public_url` is where customers and providers reach Evergate.
+    pub fn default_notify_url(public_url: &str, channel: &ChannelId) -> String {
+        format!("{}/v1/notifications/{channel}", public_url.trim_end_matches('/'))
+    }
+
+    /// The codec and the driver's limits. `notify_url` is used where the settings give none.
+    ///
+    /// # Errors
+    /// Every mistake in the settings.
+    pub fn build(
+        &self,
+        channel: &ChannelId,
+        notify_url: &str,
+    ) -> Result<(Arc<dyn Provider>, CallLimits), Vec<SettingError>> {
+        let mut mistakes = Mistakes::new(channel);
+        let built: Option<(Arc<dyn Provider>, CallLimits)> = match self {
+            ChannelSettings::Alipay(settings) => {
+                let limits = settings.common().limits(&mut mistakes);
+                settings.codec(notify_url, &mut mistakes).map(|c| (Arc::new(c) as _, limits))
+            }
+            ChannelSettings::WechatPay(settings) => {
+                let limits = settings.common().limits(&mut mistakes);
+                settings.codec(notify_url, &mut mistakes).map(|c| (Arc::new(c) as _, limits))
+            }
+            ChannelSettings::Stripe(settings) => {
+                let limits = settings.common().limits(&mut mistakes);
+                settings.codec(notify_url, &mut mistakes).map(|c| (Arc::new(c) as _, limits))
+            }
+        };
+        mistakes.finish(built)
+    }
+
+    /// The certificates that can be read, for the table of `evergate check` and the metric of
+    /// their expiry; those that cannot be read are mistakes that [`build`](Self::build) reports.
+    pub fn certificates(&self) -> Vec<CertificateInfo> {
+        match self {
+            ChannelSettings::Alipay(settings) => settings.certificates(),
+            ChannelSettings::WechatPay(settings) => settings.certificates(),
+            ChannelSettings::Stripe(_) => Vec::new(),
+        }
+    }
+
+    /// A signed question that changes nothing: about an order number that is never given out.
+    pub fn probe_operation(&self) -> Operation {
+        let (method, currency) = match self {
+            ChannelSettings::Alipay(_) => (Method::Alipay, Currency::CNY),
+            ChannelSettings::WechatPay(_) => (Method::WechatPay, Currency::CNY),
+            ChannelSettings::Stripe(_) => (Method::Card, Currency::USD),
+        };
+        Operation::Query(OrderRef {
+            // Ordinals count from 1, and no payment has the nil id.
+            number: ProviderOrderNo::of(PaymentId::from_uuid(uuid::Uuid::nil()), 0),
+            reference: None,
+            method,
+            flow: Flow::Presented,
+            money: Money::new(1, currency).expect("1 is an amount"),
+            sent_at: Timestamp::EPOCH,
+        })
+    }
+}
+
+/// The settings that all providers share, borrowed from where each keeps them.
+pub(crate) struct Common<'s> {
+    pub(crate) base_url: &'s str,
+    pub(crate) notify_url: Option<&'s str>,
+    pub(crate) timeout_ms: u64,
+    pub(crate) connect_timeout_ms: u64,
+    pub(crate) max_in_flight: usize,
+    pub(crate) methods: Option<&'s [Method]>,
+    pub(crate) currencies: Option<&'s [Currency]>,
+    pub(crate) amount_min_minor: Option<i64>,
+    pub(crate) amount_max_minor: Option<i64>,
+    pub(crate) allow_insecure: bool,
+    pub(crate) ca_file: Option<&'s Path>,
+}
+
+/// What a provider can do at most; settings choose from it.
+pub(crate) struct Offer {
+    pub(crate) provider: &'static str,
+    pub(crate) methods: &'static [(Method, Flow)],
+    pub(crate) currencies: Vec<Currency>,
+    /// Whether other currencies than those may be configured.
+    pub(crate) any_currency: bool,
+    pub(crate) amount_minor: (i64, i64),
+    pub(crate) expiry: (Duration, Duration),
+    pub(crate) waits_s: &'static [u64],
+    pub(crate) then_every_s: u64,
+    pub(crate) resend_create: bool,
+}
+
+impl Common<'_> {
+    /// The base URL without a slash at its end, if it is one that may be used.
+    pub(crate) fn base_url(&self, mistakes: &mut Mistakes) -> Option<String> {
+        self.url("base_url", self.base_url, mistakes)?;
+        Some(self.base_url.trim_end_matches('/').to_owned())
+    }
+
+    /// Where the provider sends notifications.
+    pub(crate) fn notify_url(&self, default: &str, mistakes: &mut Mistakes) -> Option<String> {
+        let url = self.notify_url.unwrap_or(default);
+        let parsed =
+            reqwest::Url::parse(url).ok().filter(|u| matches!(u.scheme(), "http" | "https"));
+        match parsed {
+            Some(parsed) if parsed.query().is_none() && url.len() <= 255 => Some(url.to_owned()),
+            _ => {
+                mistakes.add(
+                    "notify_url",
+                    "it must be an http or https address of at most 255 characters without a query",
+                    "set `notify_url`, or the server's public URL, to an address that the provider can reach",
+                );
+                None
+            }
+        }
+    }
+
+    fn url(&self, field: &str, text: &str, mistakes: &mut Mistakes) -> Option<reqwest::Url> {
+        let Some(url) = reqwest::Url::parse(text).ok().filter(|u| u.has_host()) else {
+            mistakes.add(field, "it is not an absolute URL", "write it like `https://host/path`");
+            return None;
+        };
+        let plain = url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if !plain {
+            let rule = "it must have no query, fragment, user name or password";
+            mistakes.add(field, rule, "write the bare address; keys have fields of their own");
+            return None;
+        }
+        match url.scheme() {
+            "https" => Some(url),
+            "http" if self.allow_insecure || is_loopback(&url) => Some(url),
+            _ => {
+                mistakes.add(
+                    field,
+                    "only https is allowed, except to this machine itself",
+                    "use https, or set `allow_insecure = true` for a test network",
+                );
+                None
+            }
+        }
+    }
+
+    /// The driver's limits.
+    pub(crate) fn limits(&self, mistakes: &mut Mistakes) -> CallLimits {
+        mistakes.within("timeout_ms", self.timeout_ms, 100, 120_000);
+        mistakes.within("connect_timeout_ms", self.connect_timeout_ms, 10, 60_000);
+        mistakes.within("max_in_flight", self.max_in_flight as u64, 1, 100_000);
+        CallLimits {
+            connect_timeout: Duration::from_millis(self.connect_timeout_ms),
+            timeout: Duration::from_millis(self.timeout_ms),
+            max_in_flight: self.max_in_flight,
+            roots: self.roots(mistakes),
+        }
+    }
+
+    fn roots(&self, mistakes: &mut Mistakes) -> Roots {
+        let Some(file) = self.ca_file else {
+            let encrypted = self.base_url.starts_with("https:");
+            return if encrypted { Roots::System } else { Roots::None };
+        };
+        match std::fs::read(file) {
+            Ok(pem) if reqwest::Certificate::from_pem_bundle(&pem).is_ok_and(|c| !c.is_empty()) => {
+                Roots::Only(pem)
+            }
+            Ok(_) => {
+                mistakes.add(
+                    "ca_file",
+                    "it holds no PEM certificate",
+                    "give the issuer's certificate",
+                );
+                Roots::System
+            }
+            Err(error) => {
+                mistakes.unreadable("ca_file", file, &error);
+                Roots::System
+            }
+        }
+    }
+
+    /// What the channel takes: the provider's offer, narrowed by the settings.
+    pub(crate) fn capabilities(&self, offer: Offer, mistakes: &mut Mistakes) -> Capabilities {
+        let seconds = Duration::from_secs;
+        let (least, most) = (
+            self.amount_min_minor.unwrap_or(offer.amount_minor.0),
+            self.amount_max_minor.unwrap_or(offer.amount_minor.1),
+        );
+        if least < 1 || most < least || most > Money::MAX_MINOR {
+            mistakes.add(
+                "amount_min_minor",
+                "the limits must hold 1 <= amount_min_minor <= amount_max_minor <= 1000000000000",
+                "write both in minor units (fen, cents)",
+            );
+        }
+        Capabilities {
+            provider: offer.provider,
+            methods: self.methods(&offer, mistakes),
+            currencies: self.currencies(&offer, mistakes),
+            amount_minor: (least, most),
+            expiry: offer.expiry,
+            query_schedule: domain::Schedule {
+                waits: offer.waits_s.iter().copied().map(seconds).collect(),
+                then_every: seconds(offer.then_every_s),
+            },
+            resend_create: offer.resend_create,
+        }
+    }
+
+    fn methods(&self, offer: &Offer, mistakes: &mut Mistakes) -> Vec<(Method, Flow)> {
+        let Some(wanted) = self.methods else { return offer.methods.to_vec() };
+        for method in wanted.iter().filter(|m| !offer.methods.iter().any(|(known, _)| known == *m))
+        {
+            mistakes.add(
+                "methods",
+                &format!("{} does not take the method {method}", offer.provider),
+                "remove it from the list",
+            );
+        }
+        if wanted.is_empty() {
+            mistakes.add("methods", "the list is empty", "name a method, or leave the field out");
+        }
+        offer.methods.iter().filter(|(method, _)| wanted.contains(method)).copied().collect()
+    }
+
+    fn currencies(&self, offer: &Offer, mistakes: &mut Mistakes) -> Vec<Currency> {
+        let Some(wanted) = self.currencies else { return offer.currencies.clone() };
+        let refused = |c: &Currency| !offer.any_currency && !offer.currencies.contains(c);
+        for currency in wanted.iter().filter(|c| refused(c)) {
+            mistakes.add(
+                "currencies",
+                &format!("{} does not take the currency {currency}", offer.provider),
+                "remove it from the list",
+            );
+        }
+        if wanted.is_empty() {
+            mistakes.add("currencies", "the list is empty", "name one, or leave the field out");
+        }
+        wanted.to_vec()
+    }
+}
+
+fn is_loopback(url: &reqwest::Url) -> bool {
+    url.host_str().is_some_and(|host| {
+        let bare = host.trim_matches(['[', ']']);
+        host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    })
+}
+
+/// The default whole-call time-out of every provider.
+pub(crate) fn default_timeout_ms() -> u64 {
+    8_000
+}
+
+/// The default time-out for a connection.
+pub(crate) fn default_connect_timeout_ms() -> u64 {
+    2_000
+}
+
+/// The default number of calls at once.
+pub(crate) fn default_max_in_flight() -> usize {
+    256
+}

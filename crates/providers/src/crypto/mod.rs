@@ -1,0 +1,18 @@
+//! Keys, signatures and certificates, as the three protocols need them.
+//!
+//! Everything is aws-lc-rs underneath; only MD5, which Alipay uses as a name for a certificate
+//! and for nothing secret, is written out here.
+
+mod certificate;
+mod md5;
+mod pem;
+mod rsa;
+mod secret;
+mod symmetric;
+
+pub use certificate::CertificateInfo;
+pub(crate) use certificate::{Certificate, certificates};
+pub(crate) use md5::md5_hex;
+pub(crate) use rsa::{PrivateKey, PublicKey};
+pub use secret::Secret;
+pub(crate) use symmetric::{hmac_sha256_matches, open_aes_256_gcm};

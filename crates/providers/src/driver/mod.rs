@@ -1,0 +1,308 @@
+//! The one driver that talks to providers.
+//!
+//! It owns what no codec should: connections, time-outs, the budget of calls in flight, the
+//! size of answers, metrics and tracing. It never retries, follows no redirect and uses no
+//! proxy from the environment: sending a charge again is the engine's decision.
+//!
+//! The invariant: [`Reply::NotSent`] only when surely no byte of the request left for the
+//! provider; everything doubtful is [`Reply::Unanswered`].
+
+mod cause;
+mod probe;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use domain::{Answer, ChannelId, Fault, Operation, Timestamp};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+pub use probe::{Probe, ProbeLayer};
+
+use crate::{Cause, Provider, Reply, Request, Response, Stamp, Step, Verdict};
+
+/// Gives the time. Only the binary and tests make one.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Gives a fresh text of 32 random letters and digits.
+pub type Nonces = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// The most requests that one operation may take, looks in between included.
+const STEPS_MAX: usize = 4;
+
+/// The largest answer that is read.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// What the driver may spend on one channel.
+#[derive(Clone, Debug)]
+pub struct CallLimits {
+    /// For a connection, name lookup and TLS included.
+    pub connect_timeout: Duration,
+    /// For a whole call, every step of it.
+    pub timeout: Duration,
+    /// Calls at once; one more is refused and not queued.
+    pub max_in_flight: usize,
+    /// Whose TLS certificates are believed.
+    pub roots: Roots,
+}
+
+/// Whose TLS certificates are believed.
+#[derive(Clone, Debug)]
+pub enum Roots {
+    /// The operating system's.
+    System,
+    /// These PEM certificates only.
+    Only(Vec<u8>),
+    /// Nobody's: the channel speaks plain http. A machine without any certificates will do.
+    None,
+}
+
+/// A channel that could not be put into the driver.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the HTTP client of channel {channel} cannot be made: {detail}")]
+pub struct DriverError {
+    /// Which one.
+    pub channel: ChannelId,
+    /// Why; without secrets.
+    pub detail: String,
+}
+
+struct Channel {
+    codec: Arc<dyn Provider>,
+    http: reqwest::Client,
+    budget: Semaphore,
+    timeout: Duration,
+}
+
+type Channels = HashMap<ChannelId, Arc<Channel>>;
+
+/// Carries operations to providers and brings answers back.
+pub struct Driver {
+    channels: ArcSwap<Channels>,
+    clock: Clock,
+    nonces: Nonces,
+}
+
+impl Driver {
+    /// A driver without channels. The process must have installed a rustls crypto provider.
+    pub fn new(clock: Clock, nonces: Nonces) -> Driver {
+        Driver { channels: ArcSwap::default(), clock, nonces }
+    }
+
+    /// Adds a channel, or replaces it; calls that are under way end with the old one.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made, as with a system that has no TLS certificates.
+    pub fn set_channel(
+        &self,
+        id: ChannelId,
+        codec: Arc<dyn Provider>,
+        limits: &CallLimits,
+    ) -> Result<(), DriverError> {
+        let http = client(limits)
+            .map_err(|error| DriverError { channel: id.clone(), detail: cause::chain(&error) })?;
+        let channel = Arc::new(Channel {
+            codec,
+            http,
+            budget: Semaphore::new(limits.max_in_flight.min(Semaphore::MAX_PERMITS)),
+            timeout: limits.timeout,
+        });
+        self.channels.rcu(|now| {
+            let mut next = Channels::clone(now);
+            next.insert(id.clone(), Arc::clone(&channel));
+            next
+        });
+        Ok(())
+    }
+
+    /// Takes a channel away; calls that are under way end in peace.
+    pub fn remove_channel(&self, id: &ChannelId) {
+        self.channels.rcu(|now| {
+            let mut next = Channels::clone(now);
+            next.remove(id);
+            next
+        });
+    }
+
+    /// The names of the channels, sorted.
+    pub fn channels(&self) -> Vec<ChannelId> {
+        let mut names: Vec<_> = self.channels.load().keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// A channel's codec, for notifications and capabilities.
+    pub fn codec(&self, channel: &ChannelId) -> Option<Arc<dyn Provider>> {
+        self.channels.load().get(channel).map(|c| Arc::clone(&c.codec))
+    }
+
+    /// Makes one operation at a channel. Nothing is sent at or after `until`, and the whole
+    /// call ends by then: whoever owns the operation afterwards must not meet it (rule 15).
+    pub async fn call(&self, channel: &ChannelId, op: &Operation, until: Timestamp) -> Answer {
+        let span = tracing::info_span!(
+            "provider_call", %channel, operation = op.name(), number = %op.number(),
+            class = tracing::field::Empty, code = tracing::field::Empty,
+        );
+        let began = Instant::now();
+        let answer = self.answer(channel, op, until).instrument(span.clone()).await;
+        let class = answer.class().name();
+        span.record("class", class);
+        if let Some(code) = answer.code() {
+            span.record("code", code);
+        }
+        span.in_scope(|| tracing::debug!("the provider call ended"));
+        let name = channel.to_string();
+        metrics::counter!(
+            "evergate_provider_calls_total",
+            "channel" => name.clone(), "operation" => op.name(), "class" => class
+        )
+        .increment(1);
+        metrics::histogram!(
+            "evergate_provider_call_seconds", "channel" => name, "operation" => op.name()
+        )
+        .record(began.elapsed().as_secs_f64());
+        answer
+    }
+
+    async fn answer(&self, id: &ChannelId, op: &Operation, until: Timestamp) -> Answer {
+        let Some(channel) = self.channels.load().get(id).cloned() else {
+            return op.unavailable(Fault::new("no_channel", "the channel is not configured"));
+        };
+        let deadline = self.deadline(&channel, until);
+        let mut verdict = match channel.codec.request(op, &self.stamp()) {
+            Ok(verdict) => verdict,
+            Err(why) => return op.rejected(Fault::new("unsupported", why.0)),
+        };
+        for _ in 0..STEPS_MAX {
+            let (request, step) = match verdict {
+                Verdict::Done(answer) => return answer,
+                Verdict::Ask(request, step) => (request, step),
+            };
+            let reply = self.send(id, &channel, request, &step, deadline, until).await;
+            verdict = channel.codec.reply(op, &step, &reply, &self.stamp());
+        }
+        match verdict {
+            Verdict::Done(answer) => answer,
+            Verdict::Ask(..) => {
+                op.unknown(Fault::new("too_many_steps", "the provider's answers led nowhere"))
+            }
+        }
+    }
+
+    fn stamp(&self) -> Stamp {
+        Stamp { now: (self.clock)(), nonce: (self.nonces)() }
+    }
+
+    /// The end of the whole call: the owner's, or the channel's if that is sooner.
+    fn deadline(&self, channel: &Channel, until: Timestamp) -> Instant {
+        Instant::now() + until.since((self.clock)()).min(channel.timeout)
+    }
+
+    async fn send(
+        &self,
+        id: &ChannelId,
+        channel: &Channel,
+        request: Request,
+        step: &Step,
+        deadline: Instant,
+        until: Timestamp,
+    ) -> Reply {
+        if (self.clock)() >= until || Instant::now() >= deadline {
+            return not_sent("deadline", "the time for this call had passed before it was sent");
+        }
+        let Ok(_permit) = channel.budget.try_acquire() else {
+            return not_sent("budget", "all calls that the channel allows at once are in use");
+        };
+        let _gauge = InFlight::enter(id);
+        tracing::trace!(step = step.asks, "asking the provider");
+        match tokio::time::timeout_at(deadline, exchange(&channel.http, request)).await {
+            Ok(reply) => reply,
+            Err(_) => unanswered("timeout", "no whole answer came within the call's time"),
+        }
+    }
+}
+
+/// Counts a call while it is under way, however it ends.
+struct InFlight(metrics::Gauge);
+
+impl InFlight {
+    fn enter(channel: &ChannelId) -> InFlight {
+        let gauge =
+            metrics::gauge!("evergate_provider_in_flight", "channel" => channel.to_string());
+        gauge.increment(1.0);
+        InFlight(gauge)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+fn not_sent(code: &'static str, detail: &str) -> Reply {
+    Reply::NotSent(Cause { code, detail: detail.to_owned() })
+}
+
+fn unanswered(code: &'static str, detail: &str) -> Reply {
+    Reply::Unanswered(Cause { code, detail: detail.to_owned() })
+}
+
+fn client(limits: &CallLimits) -> Result<reqwest::Client, reqwest::Error> {
+    let builder = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(limits.connect_timeout)
+        .pool_idle_timeout(Duration::from_secs(30))
+        .pool_max_idle_per_host(limits.max_in_flight.min(64))
+        .tcp_nodelay(true)
+        .tcp_keepalive(Duration::from_secs(30))
+        .user_agent(concat!("evergate/", env!("CARGO_PKG_VERSION")));
+    match &limits.roots {
+        Roots::System => builder,
+        Roots::Only(pem) => builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem)?),
+        Roots::None => builder.tls_certs_only([]),
+    }
+    .build()
+}
+
+/// One request and its whole answer.
+async fn exchange(http: &reqwest::Client, request: Request) -> Reply {
+    let mut builder = http.request(request.method, &request.url);
+    for (name, value) in &request.headers {
+        builder = builder.header(*name, value);
+    }
+    let built = match builder.body(request.body).build() {
+        Ok(built) => built,
+        Err(_) => return not_sent("request", "the request cannot be written as HTTP"),
+    };
+    let response = match http.execute(built).await {
+        Ok(response) => response,
+        Err(error) => return cause::reply(&error),
+    };
+    read(response).await
+}
+
+async fn read(mut response: reqwest::Response) -> Reply {
+    let status = response.status().as_u16();
+    let headers = response.headers().iter().filter_map(|(name, value)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    });
+    let headers = headers.collect();
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > ANSWER_BYTES_MAX => {
+                return unanswered("too_large", "the answer is larger than 1 MiB");
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Reply::Answered(Response { status, headers, body }),
+            Err(error) => return cause::cut_off(&error),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Finding an intent whose id was never learned: by listing what was made around the time.
+
+use domain::{Fault, Operation, OrderRef};
+
+use super::codec::{FIND, Form, Stripe};
+use super::object::{Intent, List};
+use crate::common::malformed;
+use crate::{Response, Step, Verdict};
+
+/// The window around the time that the order was sent: clocks differ, and a re-send of the
+/// same create call may be the one that arrived.
+const BEFORE_S: i64 = 300;
+const AFTER_S: i64 = 600;
+const PAGE: &str = "100";
+
+/// What a page of the list says.
+pub(super) enum Found {
+    /// The order's intent.
+    Intent(Box<Intent>),
+    /// Surely none was made in the window.
+    Nothing,
+    /// Another page must be read.
+    More(Verdict),
+}
+
+impl Stripe {
+    /// Asks for a page of the list, newest intents first.
+    pub(super) fn find_page(&self, order: &OrderRef, page: u8, after: Option<&str>) -> Verdict {
+        let sent = order.sent_at.as_secs();
+        let mut query = Form::default()
+            .with("limit", PAGE)
+            .with("created[gte]", &sent.saturating_sub(BEFORE_S).max(0).to_string())
+            .with("created[lte]", &sent.saturating_add(AFTER_S).max(0).to_string());
+        if let Some(after) = after {
+            query.add("starting_after", after);
+        }
+        self.get(Step::with(FIND, page.to_string()), "/v1/payment_intents", &query)
+    }
+
+    /// Reads a page. The bound keeps one operation inside the driver's number of steps.
+    pub(super) fn found(
+        &self,
+        op: &Operation,
+        order: &OrderRef,
+        step: &Step,
+        response: &Response,
+    ) -> Result<Found, Fault> {
+        let list: List<Intent> =
+            serde_json::from_slice(&response.body).map_err(|_| malformed("the list of intents"))?;
+        let last = list.data.last().map(|intent| intent.id.clone());
+        if let Some(intent) = list.data.into_iter().find(|intent| intent.is_about(order)) {
+            return Ok(Found::Intent(Box::new(intent)));
+        }
+        let page: u8 = step.memo.parse().unwrap_or(u8::MAX);
+        match (list.has_more, last) {
+            (false, _) => Ok(Found::Nothing),
+            (true, Some(last)) if page < pages_max(op) => {
+                Ok(Found::More(self.find_page(order, page + 1, Some(&last))))
+            }
+            _ => Err(Fault::new(
+                "search_bound",
+                "too many intents were made around that time to look through; the next \
+                 notification, or a person, must settle it",
+            )),
+        }
+    }
+}
+
+/// A close needs two more requests after the search, and so may a refund.
+fn pages_max(op: &Operation) -> u8 {
+    match op {
+        Operation::Query(_) => 4,
+        Operation::QueryRefund(_) => 3,
+        _ => 2,
+    }
+}
