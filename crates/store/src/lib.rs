@@ -5,9 +5,21 @@
 //! commit answers *done*, *refused*, *failed* or *unknown*; unknown is settled by reading the
 //! change's id back, never by doing it again blindly (rule 16).
 //!
+//! [`SqliteStore`] keeps the books in a file; [`MemoryStore`] keeps them in memory, for tests
+//! and simulations. What every engine must do is written down in `conformance`.
+//!
 //! What is not here: any decision. The store compares versions, fences and unique numbers,
 //! and nothing else.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod memory;
+mod rows;
 mod seam;
+mod sqlite;
 
+pub use memory::MemoryStore;
 pub use seam::*;
+#[cfg(feature = "faults")]
+pub use sqlite::{CommitFault, Faults};
+pub use sqlite::{Purged, SqliteOptions, SqliteStore};

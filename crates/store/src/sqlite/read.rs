@@ -1,0 +1,190 @@
+//! The questions in SQL.
+
+use domain::{Controls, Event, MerchantId, OrderNo, Payment, PaymentId, Status, Timestamp};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+
+use super::commit::payment_id;
+use super::fault::Failure;
+use super::work::limit;
+use crate::{AuditLine, Filter, Message, MessageState, RequestRecord, rows};
+
+pub(super) fn payment(conn: &Connection, id: PaymentId) -> Result<Option<Payment>, Failure> {
+    let mut query = conn.prepare_cached("SELECT format, body FROM payments WHERE id = ?")?;
+    one(&mut query, params![id.uuid().as_bytes()], payment_row)
+}
+
+pub(super) fn payment_by_order(
+    conn: &Connection,
+    merchant: &MerchantId,
+    order: &OrderNo,
+) -> Result<Option<Payment>, Failure> {
+    let mut query = conn
+        .prepare_cached("SELECT format, body FROM payments WHERE merchant = ? AND order_no = ?")?;
+    one(&mut query, params![merchant.as_str(), order.as_str()], payment_row)
+}
+
+pub(super) fn request(
+    conn: &Connection,
+    merchant: &MerchantId,
+    key: &str,
+) -> Result<Option<RequestRecord>, Failure> {
+    let mut query = conn.prepare_cached(
+        "SELECT fingerprint, payment_id, refund, at FROM requests WHERE merchant = ? AND key = ?",
+    )?;
+    one(&mut query, params![merchant.as_str(), key], |row| {
+        Ok(RequestRecord {
+            merchant: merchant.clone(),
+            key: key.to_owned(),
+            fingerprint: row.get(0)?,
+            payment: payment_id(row, 1)?,
+            refund: row.get(2)?,
+            at: Timestamp::from_micros(row.get(3)?),
+        })
+    })
+}
+
+pub(super) fn list(conn: &Connection, filter: &Filter) -> Result<Vec<Payment>, Failure> {
+    let mut clauses: Vec<&str> = Vec::new();
+    let mut values: Vec<Value> = Vec::new();
+    let mut with = |clause, value: Option<Value>| {
+        if let Some(value) = value {
+            clauses.push(clause);
+            values.push(value);
+        }
+    };
+    let text = |s: &str| Value::Text(s.to_owned());
+    let time = |t: Timestamp| Value::Integer(t.as_micros());
+    let id = |id: PaymentId| Value::Blob(id.uuid().as_bytes().to_vec());
+    with("merchant = ?", filter.merchant.as_ref().map(|m| text(m.as_str())));
+    with("status = ?", filter.status.map(|s| text(s.name())));
+    with("method = ?", filter.method.map(|m| text(m.name())));
+    with("created_at >= ?", filter.since.map(time));
+    with("created_at < ?", filter.until.map(time));
+    with("id < ?", filter.before.map(id));
+    with(
+        "EXISTS (SELECT 1 FROM attempts a WHERE a.payment_id = payments.id AND a.channel = ?)",
+        filter.channel.as_ref().map(|c| text(c.as_str())),
+    );
+    let by_number = filter.number.as_ref().map(|n| text(n.as_str()));
+    with(
+        "id IN (SELECT payment_id FROM attempts WHERE number = ? \
+         UNION ALL SELECT payment_id FROM refunds WHERE number = ?)",
+        by_number.clone(),
+    );
+    values.extend(by_number);
+    match filter.review {
+        Some(true) => clauses.push("review IS NOT NULL"),
+        Some(false) => clauses.push("review IS NULL"),
+        None => {}
+    }
+    values.push(Value::Integer(limit(filter.limit)));
+    let test = if clauses.is_empty() { "TRUE".to_owned() } else { clauses.join(" AND ") };
+    let sql = format!("SELECT format, body FROM payments WHERE {test} ORDER BY id DESC LIMIT ?");
+    all(&mut *conn.prepare_cached(&sql)?, params_from_iter(values), payment_row)
+}
+
+pub(super) fn count_by_status(conn: &Connection) -> Result<Vec<(Status, u64)>, Failure> {
+    let mut query = conn.prepare_cached("SELECT status, count(*) FROM payments GROUP BY status")?;
+    let mut counts = all(&mut query, [], |row| {
+        let status = row.get_ref(0)?.as_str().map_err(rows::damaged)?.parse::<Status>();
+        Ok((status.map_err(rows::damaged)?, counter(row, 1)?))
+    })?;
+    counts.sort_unstable();
+    Ok(counts)
+}
+
+pub(super) fn story(conn: &Connection, id: PaymentId) -> Result<Vec<Event>, Failure> {
+    let mut query =
+        conn.prepare_cached("SELECT body FROM events WHERE payment_id = ? ORDER BY seq")?;
+    all(&mut query, params![id.uuid().as_bytes()], |row| {
+        Ok(rows::event(row.get_ref(0)?.as_str().map_err(rows::damaged)?)?)
+    })
+}
+
+pub(super) fn next_due(conn: &Connection) -> Result<Option<Timestamp>, Failure> {
+    let mut query = conn.prepare_cached(
+        "SELECT min(at) FROM (\
+         SELECT min(wake_at) AS at FROM payments WHERE wake_at IS NOT NULL \
+         UNION ALL SELECT min(due_at) FROM messages WHERE state = 'pending')",
+    )?;
+    let earliest: Option<i64> = query.query_row([], |row| row.get(0))?;
+    Ok(earliest.map(Timestamp::from_micros))
+}
+
+pub(super) fn messages(
+    conn: &Connection,
+    state: Option<MessageState>,
+    limit_to: usize,
+) -> Result<Vec<Message>, Failure> {
+    let test = if state.is_some() { "state = ?1" } else { "?1 IS NULL" };
+    let mut query = conn.prepare_cached(&format!(
+        "SELECT {MESSAGE_COLUMNS} FROM messages WHERE {test} \
+         ORDER BY created_at DESC, id DESC LIMIT ?2"
+    ))?;
+    all(&mut query, params![state.map(rows::message_state), limit(limit_to)], message_row)
+}
+
+pub(super) fn controls(conn: &Connection) -> Result<Controls, Failure> {
+    let mut query = conn.prepare_cached("SELECT body FROM controls WHERE id = 1")?;
+    let read = |row: &Row<'_>| {
+        let body = row.get_ref(0)?.as_str().map_err(rows::damaged)?;
+        let unreadable = |e| rows::damaged(format!("the controls are unreadable: {e}"));
+        Ok(serde_json::from_str(body).map_err(unreadable)?)
+    };
+    Ok(one(&mut query, [], read)?.unwrap_or_default())
+}
+
+pub(super) fn audit(conn: &Connection, limit_to: usize) -> Result<Vec<AuditLine>, Failure> {
+    let mut query =
+        conn.prepare_cached("SELECT at, by, action, reason FROM audit ORDER BY seq DESC LIMIT ?")?;
+    all(&mut query, [limit(limit_to)], |row| Ok(super::work::audit_row(row)?))
+}
+
+fn payment_row(row: &Row<'_>) -> Result<Payment, Failure> {
+    let body = row.get_ref(1)?.as_str().map_err(rows::damaged)?;
+    Ok(rows::payment(row.get(0)?, body)?)
+}
+
+/// What [`message_row`] reads.
+pub(super) const MESSAGE_COLUMNS: &str = "id, merchant, payment_id, kind, body, created_at, \
+                                          due_at, tries, state, last_error, fence";
+
+pub(super) fn message_row(row: &Row<'_>) -> Result<Message, Failure> {
+    let merchant = row.get_ref(1)?.as_str().map_err(rows::damaged)?;
+    Ok(Message {
+        id: row.get(0)?,
+        merchant: MerchantId::new(merchant).map_err(rows::damaged)?,
+        payment: payment_id(row, 2)?,
+        kind: row.get(3)?,
+        body: row.get(4)?,
+        created_at: Timestamp::from_micros(row.get(5)?),
+        due_at: Timestamp::from_micros(row.get(6)?),
+        tries: row.get(7)?,
+        state: rows::read_message_state(row.get_ref(8)?.as_str().map_err(rows::damaged)?)?,
+        last_error: row.get(9)?,
+        fence: counter(row, 10)?,
+    })
+}
+
+/// A counter in a column.
+pub(super) fn counter(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+}
+
+fn one<T>(
+    query: &mut rusqlite::Statement<'_>,
+    params: impl rusqlite::Params,
+    read: impl FnOnce(&Row<'_>) -> Result<T, Failure>,
+) -> Result<Option<T>, Failure> {
+    query.query_row(params, |row| Ok(read(row))).optional()?.transpose()
+}
+
+fn all<T>(
+    query: &mut rusqlite::Statement<'_>,
+    params: impl rusqlite::Params,
+    mut read: impl FnMut(&Row<'_>) -> Result<T, Failure>,
+) -> Result<Vec<T>, Failure> {
+    query.query_map(params, |row| Ok(read(row)))?.collect::<rusqlite::Result<Result<_, _>>>()?
+}
