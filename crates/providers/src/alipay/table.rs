@@ -35,7 +35,7 @@ const fn refund_only(code: &'static str, refund: Meaning) -> Row {
 
 static ROWS: &[Row] = &[
     // The gateway's outer codes.
-    row("10003", [Meaning::Processing, Meaning::Processing, Meaning::Processing, Unknown, Unknown]),
+    Row::all("10003", Unknown),
     Row::all("20000", Unknown),
     ours("20001"),
     ours("40001"),

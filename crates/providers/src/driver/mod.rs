@@ -70,6 +70,8 @@ pub struct DriverError {
     pub detail: String,
 }
 
+const LATE: &str = "the time for this call had passed before it was sent";
+
 struct Channel {
     codec: Arc<dyn Provider>,
     http: reqwest::Client,
@@ -171,6 +173,9 @@ impl Driver {
         let Some(channel) = self.channels.load().get(id).cloned() else {
             return op.unavailable(Fault::new("no_channel", "the channel is not configured"));
         };
+        if (self.clock)() >= until {
+            return op.unavailable(Fault::new("deadline", LATE));
+        }
         let deadline = self.deadline(&channel, until);
         let mut verdict = match channel.codec.request(op, &self.stamp()) {
             Ok(verdict) => verdict,
@@ -211,7 +216,7 @@ impl Driver {
         until: Timestamp,
     ) -> Reply {
         if (self.clock)() >= until || Instant::now() >= deadline {
-            return not_sent("deadline", "the time for this call had passed before it was sent");
+            return not_sent("deadline", LATE);
         }
         let Ok(_permit) = channel.budget.try_acquire() else {
             return not_sent("budget", "all calls that the channel allows at once are in use");

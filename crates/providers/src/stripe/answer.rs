@@ -9,14 +9,13 @@ use serde::Deserialize;
 use super::codec::{ABANDON, CANCEL, FIND, REFUND_FIND, REFUND_READ, Stripe};
 use super::find::Found;
 use super::object::{ErrorObject, Intent, decline};
-use super::table::meaning;
+use super::table::meaning_of_answer;
 use crate::common::{answered, malformed, order_ref};
 use crate::table::{Call, Meaning, answer};
 use crate::{Reply, Response, Stamp, Step, Verdict};
 
 #[derive(Deserialize)]
 struct Envelope {
-    #[serde(default)]
     error: ErrorObject,
 }
 
@@ -65,11 +64,11 @@ impl Stripe {
         stamp: &Stamp,
     ) -> Verdict {
         if let Some(said) = said {
-            return match (said.meaning, &said.error.payment_intent) {
+            return match (said.meaning, said.error.intent()) {
                 // Cancelled before the decline is told, since a channel may be tried next.
                 (Meaning::Declined { soft: true }, Some(intent)) => {
-                    let step = Step::with(ABANDON, said.fault.code);
-                    self.cancel_as(step, &intent.id, &order.number, stamp)
+                    let step = Step::with(ABANDON, said.fault.code.clone());
+                    self.cancel_as(step, intent, &order.number, stamp)
                 }
                 (meaning, _) => Verdict::Done(answer(op, meaning, said.fault)),
             };
@@ -161,17 +160,17 @@ pub(super) fn read(call: Call, response: &Response) -> Option<Said> {
     if response.status == 200 {
         return None;
     }
-    let error = serde_json::from_slice::<Envelope>(&response.body)
-        .map_or_else(|_| ErrorObject::default(), |body| body.error);
-    let codes = error.codes();
-    let meaning = meaning(call, response.status, &codes);
+    let error = serde_json::from_slice::<Envelope>(&response.body).ok().map(|body| body.error);
+    let codes = error.as_ref().map(ErrorObject::codes);
+    let meaning = meaning_of_answer(call, response.status, codes.as_deref());
+    let codes = codes.unwrap_or_default();
     let name = codes
         .first()
         .filter(|code| **code != "invalid_request_error")
         .map_or_else(|| format!("http_{}", response.status), |code| (*code).to_owned());
     let detail = format!("Stripe answered HTTP {} {name}", response.status);
     let fault = Fault::new(name, detail);
-    Some(Said { meaning, fault, error })
+    Some(Said { meaning, fault, error: error.unwrap_or_default() })
 }
 
 /// Looking for something or reading it is a question, whatever it is for.
@@ -195,7 +194,7 @@ fn intent(response: &Response, order: &OrderRef) -> Result<Intent, Fault> {
 fn intent_id(response: &Response, order: &OrderRef) -> Option<String> {
     let told = || {
         let body: Envelope = serde_json::from_slice(&response.body).ok()?;
-        body.error.payment_intent.map(|intent| intent.id)
+        body.error.intent().map(ToOwned::to_owned)
     };
     super::object::reference(order).map(ToOwned::to_owned).or_else(told)
 }

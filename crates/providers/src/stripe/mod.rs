@@ -15,7 +15,8 @@
 //!
 //! Codes that [`table`] does not list: with a 402 the card was declined; 401 and 403 never
 //! reached the business layer; 429 is the limiter in front of it; 400 and 404 without a code
-//! are validation. Every other unlisted code is unknown where money may have moved.
+//! are validation. Every other unlisted code is unknown where money may have moved, and so is
+//! an error whose body is not Stripe's, because something in between may have sent it.
 //!
 //! Sources: docs.stripe.com on PaymentIntents, idempotent requests, low-level errors, decline
 //! codes and webhook signatures.

@@ -69,12 +69,7 @@ pub(super) struct ErrorObject {
     kind: Option<String>,
     code: Option<String>,
     decline_code: Option<String>,
-    pub(super) payment_intent: Option<IdOnly>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct IdOnly {
-    pub(super) id: String,
+    payment_intent: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -102,6 +97,12 @@ fn metadata<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Strin
 }
 
 impl ErrorObject {
+    /// The id of the intent that the error is about: the whole object comes with it.
+    pub(super) fn intent(&self) -> Option<&str> {
+        let value = self.payment_intent.as_ref()?;
+        value.as_str().or_else(|| value.get("id")?.as_str()).filter(|id| id.starts_with("pi_"))
+    }
+
     /// Codes from the most specific to the least.
     pub(super) fn codes(&self) -> Vec<&str> {
         [&self.decline_code, &self.code, &self.kind]

@@ -98,7 +98,17 @@ static ROWS: &[Row] = &[
 ];
 
 /// What an error means in a kind of call; `codes` from the most specific to the least
-/// (decline code, code, type), empty ones left out.
+/// (decline code, code, type), empty ones left out. `None` when the answer is not a Stripe
+/// error at all; then it may come from something in between.
+pub(super) fn meaning_of_answer(call: Call, status: u16, codes: Option<&[&str]>) -> Meaning {
+    match codes {
+        Some(codes) => meaning(call, status, codes),
+        None if call.moves_money() || status >= 500 => Unknown,
+        None => by_status(call, status, false),
+    }
+}
+
+/// What an error's codes mean in a kind of call.
 pub(super) fn meaning(call: Call, status: u16, codes: &[&str]) -> Meaning {
     if status >= 500 {
         return Unknown;

@@ -12,9 +12,10 @@
 //!   number: somebody must act in the merchant's console, so it stays unknown.
 //! - 429 stops a new order in front of the business layer; on a refund and a close it may not.
 //!
-//! Codes that [`table`] does not list are unknown in every call, except a create call's plain
-//! 400, 401, 403 and 404, which say that no order was made: an order that cannot be shown
-//! cannot be paid. Codes are compared without underscores, because both spellings occur.
+//! Codes that [`table`] does not list are unknown in every call, except that with a create call's
+//! 400, 401, 403 and 404 no order was made, and a question's 401 and 403 were not let in.
+//! An error without any code may come from something in between and is unknown, but for a
+//! plain 429, the limiter in front of create calls and questions. Codes are compared without underscores, because both spellings occur.
 //!
 //! Sources: the merchant documentation's pages for each interface, its rules for signing and
 //! for callbacks.

@@ -39,7 +39,7 @@ static ROWS: &[Row] = &[
     Row::all("SYSTEMERROR", Unknown),
     Row::all("SERVICEUNAVAILABLE", Unknown),
     Row::all("BANKERROR", Unknown),
-    row("USERPAYING", [Processing, Processing, Processing, Unknown, Unknown]),
+    row("USERPAYING", [Unknown, Processing, Processing, Unknown, Unknown]),
     // Turned away.
     turned_away("PARAMERROR"),
     turned_away("INVALIDREQUEST"),
@@ -75,16 +75,16 @@ pub(super) fn meaning(call: Call, status: u16, code: &str) -> Meaning {
     let plain: String = code.chars().filter(|c| *c != '_').collect();
     match ROWS.iter().find(|row| row.code == plain) {
         Some(row) => row.meaning(call),
-        None => by_status(call, status),
+        None => by_status(call, status, plain.is_empty()),
     }
 }
 
-/// What a status says about a code that is not listed.
-fn by_status(call: Call, status: u16) -> Meaning {
+/// What a status says about a code that is not listed. An answer without any code (`bare`)
+/// may come from something in between, and says nothing but "too many".
+fn by_status(call: Call, status: u16, bare: bool) -> Meaning {
     match (status, call) {
-        (202, Call::Create | Call::Query | Call::Close) => Processing,
-        (400 | 401 | 403 | 404, Call::Create) => Rejected,
-        (401 | 403, Call::Query | Call::QueryRefund) => Rejected,
+        (400 | 401 | 403 | 404, Call::Create) if !bare => Rejected,
+        (401 | 403, Call::Query | Call::QueryRefund) if !bare => Rejected,
         (429, Call::Create | Call::Query | Call::QueryRefund) => Unavailable,
         _ => Unknown,
     }
@@ -165,6 +165,9 @@ mod tests {
             assert_eq!(meaning(Call::Create, status, "NEW"), Rejected, "{status}");
         }
         assert_eq!(meaning(Call::Create, 429, ""), Unavailable);
+        for status in [202, 400, 401, 403, 404] {
+            assert_eq!(meaning(Call::Create, status, ""), Unknown, "{status}");
+        }
         for status in [500, 502, 503, 504] {
             assert_eq!(meaning(Call::Create, status, ""), Unknown, "{status}");
             assert_eq!(meaning(Call::Query, status, ""), Unknown, "{status}");
