@@ -1,0 +1,7 @@
+//! The engine over a memory store and a scripted world: failover, repetition, switching,
+//! refunds and recovery. Every fault at every step is the simulator's to find.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
+
+mod scenarios;
+mod world;
