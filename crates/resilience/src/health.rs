@@ -1,8 +1,9 @@
 //! The health of one cell, and the board of all cells.
 //!
 //! A cell is a channel and a method. Only technical outcomes count: a decline is a healthy
-//! channel doing its work (rule 11), and a rejection of our own parameters counts as technical
-//! because the channel is of no use while it lasts.
+//! channel doing its work (rule 11). A rejection may be one request's own fault or the
+//! account's (an expired key): it takes the cell down only by a run of them, which a working
+//! account breaks, and adds nothing to the statistic, which one careless caller could drive.
 //!
 //! The test is a CUSUM on the log-likelihood ratio of "failing at the rate `q1`" against
 //! "failing at the base rate `q0`" (Page 1954; optimal in Lorden's sense, Moustakides 1986):
@@ -113,6 +114,8 @@ pub enum Observation {
     Good,
     /// A technical failure.
     Bad,
+    /// The provider refused the request as wrong: key, certificate, permission or parameter.
+    Refused,
 }
 
 impl Observation {
@@ -120,7 +123,8 @@ impl Observation {
     pub fn of(class: Class) -> Observation {
         match class {
             Class::Ok | Class::Declined => Observation::Good,
-            Class::Rejected | Class::Unavailable | Class::Unknown => Observation::Bad,
+            Class::Unavailable | Class::Unknown => Observation::Bad,
+            Class::Rejected => Observation::Refused,
         }
     }
 }
@@ -163,6 +167,7 @@ impl Cell {
         let score = match seen {
             Observation::Good => ((1.0 - q1) / (1.0 - q0)).ln(),
             Observation::Bad => (q1 / q0).ln(),
+            Observation::Refused => 0.0,
         };
         self.statistic = (self.statistic + score).max(0.0);
         match seen {
@@ -170,7 +175,7 @@ impl Cell {
                 self.failures_in_a_row = 0;
                 self.seen.0 += 1;
             }
-            Observation::Bad => {
+            Observation::Bad | Observation::Refused => {
                 self.failures_in_a_row += 1;
                 self.seen.1 += 1;
             }
@@ -190,7 +195,9 @@ impl Cell {
             }
             // Late answers of calls made before it fell.
             (H::Down { .. }, _) => {}
-            (H::Probing { .. } | H::Ramping { .. }, Observation::Bad) => self.fall(now, settings),
+            (H::Probing { .. } | H::Ramping { .. }, Observation::Bad | Observation::Refused) => {
+                self.fall(now, settings);
+            }
             (H::Probing { good, .. }, Observation::Good) if good + 1 >= settings.probes_to_ramp => {
                 self.statistic = 0.0;
                 self.enter(H::Ramping { share: 5, good: 0 }, now);
@@ -359,6 +366,19 @@ mod tests {
             cell.sent(now);
         }
         assert_eq!(waits, [5_000, 10_000, 20_000]);
+    }
+
+    #[test]
+    fn one_careless_caller_does_not_take_a_channel_down_but_a_dead_key_does() {
+        let settings = Settings::default();
+        let mut cell = Cell::new(at(0));
+        for i in 0..200 {
+            let seen = if i % 3 == 0 { Observation::Good } else { Observation::Refused };
+            cell.record(seen, at(i), &settings);
+        }
+        assert_eq!(cell.state, HealthState::Healthy);
+        (0..3).for_each(|i| cell.record(Observation::Refused, at(300 + i), &settings));
+        assert_eq!(cell.state.name(), "down");
     }
 
     proptest! {
