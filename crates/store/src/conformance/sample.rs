@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "the values are constants that are known to be valid")]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::{
@@ -25,7 +26,9 @@ pub fn id(n: u64) -> PaymentId {
 
 /// A change id that no other call of this process returned.
 pub fn change_id() -> Uuid {
-    Uuid::now_v7()
+    static COUNTER: AtomicU64 = AtomicU64::new(1);
+    let n = COUNTER.fetch_add(1, Ordering::Relaxed);
+    Uuid::from_u128(0x0191_0000_0000_7000_8000_0000_0000_0000 | u128::from(n))
 }
 
 /// A merchant's name.

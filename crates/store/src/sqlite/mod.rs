@@ -7,7 +7,6 @@
 mod checkpoint;
 mod commit;
 mod fault;
-#[cfg(feature = "faults")]
 mod faults;
 mod read;
 mod readers;
@@ -21,17 +20,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{Controls, Event, MerchantId, OrderNo, Payment, PaymentId, Status, Timestamp};
+use rusqlite::Connection;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use self::fault::{Failure, Lost};
 use self::readers::Readers;
-use self::writer::{Job, Tx, Writer};
+use self::writer::{Job, Writer};
 use crate::{
     AuditLine, Change, Claim, Commit, Filter, Message, MessageEnd, MessageState, RequestRecord,
     Store, StoreError,
 };
 
+#[cfg(not(feature = "faults"))]
+use self::faults::Faults;
 #[cfg(feature = "faults")]
 pub use self::faults::{CommitFault, Faults};
 
@@ -51,9 +53,6 @@ pub struct SqliteOptions {
     pub checkpoint_pages: usize,
     /// The largest size of the database, in pages of 4 KiB; `None` is as large as the disk.
     pub pages_max: Option<u32>,
-    /// Faults to inject into commits.
-    #[cfg(feature = "faults")]
-    pub faults: Faults,
 }
 
 impl Default for SqliteOptions {
@@ -65,8 +64,6 @@ impl Default for SqliteOptions {
             busy_timeout: Duration::from_secs(5),
             checkpoint_pages: 4096,
             pages_max: None,
-            #[cfg(feature = "faults")]
-            faults: Faults::default(),
         }
     }
 }
@@ -106,6 +103,27 @@ impl SqliteStore {
     /// exist, [`StoreError::Full`] when they cannot be written, [`StoreError::Newer`] when a
     /// newer Evergate made them, [`StoreError::Damaged`] when the file is not what it should be.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<SqliteStore, StoreError> {
+        Self::start(path, options, Faults::default())
+    }
+
+    /// As [`SqliteStore::open`], with commits that go as the test wishes.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    #[cfg(feature = "faults")]
+    pub fn open_with_faults(
+        path: &Path,
+        options: SqliteOptions,
+        faults: Faults,
+    ) -> Result<SqliteStore, StoreError> {
+        Self::start(path, options, faults)
+    }
+
+    fn start(
+        path: &Path,
+        options: SqliteOptions,
+        faults: Faults,
+    ) -> Result<SqliteStore, StoreError> {
         let lock = schema::Lock::take(path)?;
         let mut conn = schema::open_writer(path, options.busy_timeout)?;
         if let Some(pages) = options.pages_max {
@@ -118,14 +136,8 @@ impl SqliteStore {
             Readers::start(path, options.readers, options.queue_max, options.busy_timeout)?;
         let (progress, tidying) =
             checkpoint::start(&mut conn, tidy, &queue, options.checkpoint_pages)?;
-        let writer = Writer {
-            conn,
-            batch_max: options.batch_max.max(1),
-            progress,
-            doubtful: false,
-            #[cfg(feature = "faults")]
-            faults: options.faults,
-        };
+        let writer =
+            Writer { conn, batch_max: options.batch_max.max(1), progress, doubtful: false, faults };
         let writing = std::thread::Builder::new()
             .name("store-write".into())
             .spawn(move || writer.run(jobs))
@@ -160,10 +172,10 @@ impl SqliteStore {
         let mut purged = Purged::default();
         loop {
             let step = self
-                .write(move |tx| {
+                .write(move |conn| {
                     Ok(Purged {
-                        requests: work::purge_requests(tx.conn, requests_before, PURGE_AT_ONCE)?,
-                        changes: work::purge_changes(tx.conn, changes_before, PURGE_AT_ONCE)?,
+                        requests: work::purge_requests(conn, requests_before, PURGE_AT_ONCE)?,
+                        changes: work::purge_changes(conn, changes_before, PURGE_AT_ONCE)?,
                     })
                 })
                 .await?;
@@ -177,7 +189,7 @@ impl SqliteStore {
 
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnMut(&Tx<'_>) -> Result<T, Failure> + Send + 'static,
+        work: impl FnMut(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Lost> {
         match &self.open {
             Some(open) => writer::call(&open.queue, work).await,
@@ -187,7 +199,7 @@ impl SqliteStore {
 
     async fn read<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&rusqlite::Connection) -> Result<T, Failure> + Send + 'static,
+        query: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         match &self.open {
             Some(open) => open.readers.call(query).await,
@@ -227,7 +239,7 @@ impl std::fmt::Debug for SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn commit(&self, change: Change) -> Commit {
-        match self.write(move |tx| commit::apply(tx.conn, &change)).await {
+        match self.write(move |conn| commit::apply(conn, &change)).await {
             Ok(Ok(())) => Commit::Done,
             Ok(Err(conflict)) => Commit::Refused(conflict),
             Err(Lost::Failed(error)) => Commit::Failed(error),
@@ -236,11 +248,8 @@ impl Store for SqliteStore {
     }
 
     async fn was_committed(&self, change: Uuid) -> Result<bool, StoreError> {
-        let ask = move |tx: &Tx<'_>| {
-            tx.settle_doubt()?;
-            commit::was_committed(tx.conn, change)
-        };
-        Ok(self.write(ask).await?)
+        // Through the writer, so that it comes after every commit that is under way.
+        Ok(self.write(move |conn| commit::was_committed(conn, change)).await?)
     }
 
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
@@ -286,13 +295,13 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Claim>, StoreError> {
         let owner = owner.to_owned();
-        let take = move |tx: &Tx<'_>| work::claim_due(tx.conn, now, lease_until, &owner, limit);
+        let take = move |conn: &Connection| work::claim_due(conn, now, lease_until, &owner, limit);
         Ok(self.write(take).await?)
     }
 
     async fn release(&self, claim: &Claim, due_at: Timestamp) -> Result<(), StoreError> {
         let claim = claim.clone();
-        Ok(self.write(move |tx| work::release(tx.conn, &claim, due_at)).await?)
+        Ok(self.write(move |conn| work::release(conn, &claim, due_at)).await?)
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -305,13 +314,13 @@ impl Store for SqliteStore {
         lease_until: Timestamp,
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
-        let take = move |tx: &Tx<'_>| work::claim_messages(tx.conn, now, lease_until, limit);
+        let take = move |conn: &Connection| work::claim_messages(conn, now, lease_until, limit);
         Ok(self.write(take).await?)
     }
 
     async fn message_tried(&self, id: &str, fence: u64, end: MessageEnd) -> Result<(), StoreError> {
         let id = id.to_owned();
-        Ok(self.write(move |tx| work::message_tried(tx.conn, &id, fence, &end)).await?)
+        Ok(self.write(move |conn| work::message_tried(conn, &id, fence, &end)).await?)
     }
 
     async fn messages(
@@ -324,7 +333,7 @@ impl Store for SqliteStore {
 
     async fn resend_message(&self, id: &str, now: Timestamp) -> Result<bool, StoreError> {
         let id = id.to_owned();
-        Ok(self.write(move |tx| work::resend_message(tx.conn, &id, now)).await?)
+        Ok(self.write(move |conn| work::resend_message(conn, &id, now)).await?)
     }
 
     async fn controls(&self) -> Result<Controls, StoreError> {
@@ -333,7 +342,7 @@ impl Store for SqliteStore {
 
     async fn set_controls(&self, next: &Controls, audit: AuditLine) -> Result<bool, StoreError> {
         let next = next.clone();
-        Ok(self.write(move |tx| work::set_controls(tx.conn, &next, &audit)).await?)
+        Ok(self.write(move |conn| work::set_controls(conn, &next, &audit)).await?)
     }
 
     async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError> {
@@ -341,7 +350,7 @@ impl Store for SqliteStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.write(|tx| tx.prove_writable()).await?;
+        self.write(writer::prove_writable).await?;
         self.read(|conn| read::controls(conn).map(drop)).await
     }
 }

@@ -13,30 +13,6 @@ use super::checkpoint::Progress;
 use super::fault::{Failure, Lost, fate_of_commit, store_error};
 use crate::StoreError;
 
-/// The transaction that a piece of work runs in.
-pub(super) struct Tx<'a> {
-    pub(super) conn: &'a Connection,
-    doubtful: bool,
-}
-
-impl Tx<'_> {
-    /// Makes what is read in this transaction final.
-    ///
-    /// After a `COMMIT` that failed with an I/O error, its pages may be in the log behind the
-    /// last good ones: this process does not see them, and recovery after a crash might. Any
-    /// later commit is written over them; so one is made before such a transaction is declared
-    /// not to have happened.
-    pub(super) fn settle_doubt(&self) -> Result<(), Failure> {
-        if self.doubtful { self.prove_writable() } else { Ok(()) }
-    }
-
-    /// Changes something that nobody reads, so that the commit has to reach the disk.
-    pub(super) fn prove_writable(&self) -> Result<(), Failure> {
-        self.conn.prepare_cached("UPDATE barrier SET n = n + 1 WHERE id = 1")?.execute([])?;
-        Ok(())
-    }
-}
-
 /// Something for the thread to do.
 pub(super) enum Job {
     /// In a transaction.
@@ -51,7 +27,7 @@ pub(super) trait Write: Send {
     /// Nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool;
     /// Does it.
-    fn run(&mut self, tx: &Tx<'_>) -> Result<(), Failure>;
+    fn run(&mut self, conn: &Connection) -> Result<(), Failure>;
     /// Says how it ended: with the last run's result when the transaction is durable.
     fn answer(self: Box<Self>, end: Result<(), Lost>);
 }
@@ -66,14 +42,14 @@ struct Call<T, F> {
 impl<T, F> Write for Call<T, F>
 where
     T: Send,
-    F: FnMut(&Tx<'_>) -> Result<T, Failure> + Send,
+    F: FnMut(&Connection) -> Result<T, Failure> + Send,
 {
     fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
     }
 
-    fn run(&mut self, tx: &Tx<'_>) -> Result<(), Failure> {
-        self.result = Some((self.work)(tx)?);
+    fn run(&mut self, conn: &Connection) -> Result<(), Failure> {
+        self.result = Some((self.work)(conn)?);
         Ok(())
     }
 
@@ -89,7 +65,7 @@ where
 /// Queues a piece of work and waits for its end.
 pub(super) async fn call<T: Send + 'static>(
     queue: &mpsc::Sender<Job>,
-    work: impl FnMut(&Tx<'_>) -> Result<T, Failure> + Send + 'static,
+    work: impl FnMut(&Connection) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Lost> {
     let (reply, end) = oneshot::channel();
     let job = Job::Write(Box::new(Call { work, result: None, reply }));
@@ -103,9 +79,8 @@ pub(super) struct Writer {
     pub(super) conn: Connection,
     pub(super) batch_max: usize,
     pub(super) progress: Progress,
-    /// A commit's end is unknown, and nothing was committed since.
+    /// A commit's end is unknown, and nothing was written since.
     pub(super) doubtful: bool,
-    #[cfg(feature = "faults")]
     pub(super) faults: super::Faults,
 }
 
@@ -166,6 +141,7 @@ impl Writer {
         };
         self.roll_back();
         self.execute("BEGIN IMMEDIATE").map_err(|e| give_up(self, e))?;
+        self.settle_doubt().map_err(|e| give_up(self, e))?;
         let mut failures = Vec::with_capacity(batch.len());
         for work in batch {
             failures.push(self.one(work.as_mut()).map_err(|e| give_up(self, e))?);
@@ -174,11 +150,20 @@ impl Writer {
         Ok(failures)
     }
 
+    /// Makes what this transaction reads final.
+    ///
+    /// After a `COMMIT` that failed with an I/O error, its pages may be in the log behind the
+    /// last good ones: this process does not see them, and recovery after a crash might. Any
+    /// later commit that changes something is written over them. So nobody is told that such a
+    /// transaction did not happen, nor anything else, before one has been.
+    fn settle_doubt(&self) -> Result<(), Failure> {
+        if self.doubtful { prove_writable(&self.conn) } else { Ok(()) }
+    }
+
     /// One piece of work in its savepoint. `Err` when the whole transaction is spoilt.
     fn one(&self, work: &mut dyn Write) -> Result<Option<StoreError>, Failure> {
         self.execute("SAVEPOINT one")?;
-        let tx = Tx { conn: &self.conn, doubtful: self.doubtful };
-        let failure = match work.run(&tx) {
+        let failure = match work.run(&self.conn) {
             Ok(()) => None,
             Err(failure) if failure.spoils() || self.conn.is_autocommit() => return Err(failure),
             Err(failure) => {
@@ -209,12 +194,6 @@ impl Writer {
         }
     }
 
-    #[cfg(not(feature = "faults"))]
-    fn try_commit(&self) -> rusqlite::Result<()> {
-        self.conn.prepare_cached("COMMIT")?.execute([]).map(drop)
-    }
-
-    #[cfg(feature = "faults")]
     fn try_commit(&self) -> rusqlite::Result<()> {
         self.faults.commit(|sql| self.conn.prepare_cached(sql)?.execute([]).map(drop))
     }
@@ -233,6 +212,12 @@ impl Writer {
             tracing::error!(error = %store_error(&error), "a transaction cannot be rolled back");
         }
     }
+}
+
+/// Changes something that nobody reads, so that the commit has to reach the disk.
+pub(super) fn prove_writable(conn: &Connection) -> Result<(), Failure> {
+    conn.prepare_cached("UPDATE barrier SET n = n + 1 WHERE id = 1")?.execute([])?;
+    Ok(())
 }
 
 fn answer(batch: Vec<Box<dyn Write>>, failures: Vec<Option<StoreError>>) {

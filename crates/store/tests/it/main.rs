@@ -1,9 +1,32 @@
 //! The store's tests: one suite for every engine, and what only SQLite can get wrong.
+#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
+mod crash;
+mod doubt;
+mod files;
+mod full;
+mod model;
+mod upkeep;
+
+use std::path::Path;
 use std::sync::Arc;
 
 use store::conformance::Shared;
 use store::{MemoryStore, SqliteOptions, SqliteStore};
+
+/// A folder that lives as long as the test.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn open(folder: &Path) -> SqliteStore {
+    SqliteStore::open(&folder.join("books.db"), SqliteOptions::default()).unwrap()
+}
+
+/// The file as an operator's shell sees it.
+fn shell(folder: &Path) -> rusqlite::Connection {
+    rusqlite::Connection::open(folder.join("books.db")).unwrap()
+}
 
 mod memory {
     use super::*;
@@ -19,10 +42,8 @@ mod sqlite {
     use super::*;
 
     async fn empty() -> (Shared, tempfile::TempDir) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("books.db");
-        let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
-        (Arc::new(store), folder)
+        let folder = folder();
+        (Arc::new(open(folder.path())), folder)
     }
 
     store::conformance_suite!(empty);
