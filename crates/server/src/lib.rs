@@ -1,1 +1,50 @@
-//! The HTTP API, merchant webhooks, metrics and their documentation.
+//! The HTTP API, the webhooks to merchants, and their documentation.
+//!
+//! A request goes a straight way: [`accept`] takes the connection, [`pipeline`] gives it an id,
+//! a place, a task and a deadline, a handler turns it into a command of the engine's or a
+//! question to its books, and [`view`] writes the answer. Every refusal is a [`problem`].
+//!
+//! The invariants: a body is read strictly and whole before anything is done; a client that
+//! hangs up stops nothing; no secret, contact, token or card number gets into a log, an error
+//! or a message (rule 13); nothing that a client can hold on to is without a limit.
+//!
+//! What is not here: any decision about money. That is the engine's.
+
+mod accept;
+mod app;
+mod auth;
+mod body;
+mod channels;
+mod create;
+mod docs;
+mod failure;
+mod fields;
+mod idle;
+mod listing;
+mod messages;
+mod notice;
+mod notifications;
+mod options;
+mod params;
+mod payments;
+mod pipeline;
+mod problem;
+mod refunds;
+mod render;
+mod spec;
+mod system;
+mod time;
+mod view;
+mod webhooks;
+pub mod workers;
+
+pub use accept::{Running, Server};
+pub use app::{App, openapi};
+pub use auth::{ApiKey, ApiKeys, BadKey, Role, generate_key, hash_key};
+pub use notifications::Codecs;
+pub use options::ServerOptions;
+pub use problem::{Kind, kinds};
+pub use render::MessageRenderer;
+pub use view::{AttemptView, ExcludedView, Notice, PaymentView, PresentationView, RefundView};
+pub use webhooks::{BadSecret, Endpoint, Endpoints, WebhookSecret, generate_webhook_secret};
+pub use workers::{WorkersHandle, WorkersOptions};

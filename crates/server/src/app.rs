@@ -1,0 +1,125 @@
+//! The parts of the server and its routes.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::get;
+use engine::{Engine, Entropy};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::ApiKeys;
+use crate::notifications::Codecs;
+use crate::options::ServerOptions;
+use crate::pipeline::{self, Gate};
+use crate::problem::{Problem, kinds};
+use crate::{channels, docs, messages, notifications, payments, refunds, spec, system};
+
+/// What the server is built from.
+#[derive(Clone)]
+pub struct App {
+    /// Does everything that has to do with money.
+    pub engine: Arc<Engine>,
+    /// Reads notifications; `providers::Driver` has them.
+    pub codecs: Arc<dyn Codecs>,
+    /// Makes ids of requests.
+    pub entropy: Arc<dyn Entropy>,
+    /// Who may call.
+    pub keys: ApiKeys,
+    /// Renders `/metrics`; the binary installs the recorder. Absent: 404.
+    pub metrics: Option<PrometheusHandle>,
+}
+
+/// What handlers share.
+pub(crate) struct Inner {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) codecs: Arc<dyn Codecs>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) keys: ApiKeys,
+    pub(crate) metrics: Option<PrometheusHandle>,
+    pub(crate) limits: ServerOptions,
+    pub(crate) gate: Gate,
+    pub(crate) openapi: Arc<Value>,
+    /// Requests under way, which outlive their clients.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) draining: AtomicBool,
+    pub(crate) counted_at: Mutex<Option<Instant>>,
+}
+
+pub(crate) type Shared = Arc<Inner>;
+
+/// All routes that the OpenAPI document describes.
+fn described() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(payments::create, payments::list))
+        .routes(routes!(payments::show))
+        .routes(routes!(payments::events))
+        .routes(routes!(payments::qr))
+        .routes(routes!(payments::cancel))
+        .routes(routes!(payments::attempt))
+        .routes(routes!(refunds::create, refunds::list))
+        .routes(routes!(channels::list))
+        .routes(routes!(channels::disable))
+        .routes(routes!(channels::enable))
+        .routes(routes!(channels::audit))
+        .routes(routes!(messages::list))
+        .routes(routes!(messages::resend))
+        .routes(routes!(notifications::receive))
+        .routes(routes!(system::healthz))
+        .routes(routes!(system::readyz))
+        .routes(routes!(system::metrics))
+}
+
+/// The OpenAPI 3.1 document, from the code.
+pub fn openapi() -> Value {
+    let (_, paths) = described().split_for_parts();
+    spec::document(paths)
+}
+
+/// The routes over their shared state.
+pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
+    let (router, paths) = described().split_for_parts();
+    let shared = Arc::new(Inner {
+        engine: app.engine,
+        codecs: app.codecs,
+        entropy: app.entropy,
+        keys: app.keys,
+        metrics: app.metrics,
+        gate: Gate::new(limits.max_requests, limits.notification_reserve),
+        limits,
+        openapi: Arc::new(spec::document(paths)),
+        tasks: TaskTracker::new(),
+        draining: AtomicBool::new(false),
+        counted_at: Mutex::new(None),
+    });
+    let router = router
+        .route("/openapi.json", get(docs::openapi))
+        .route("/docs", get(docs::page))
+        .route("/docs/rapidoc.js", get(docs::script))
+        .route("/docs/LICENSE.txt", get(docs::script_license))
+        .route("/problems", get(docs::problems))
+        .route("/problems/{slug}", get(docs::problem))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+        // Bodies are limited where they are read, which can say so in a problem.
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), pipeline::run))
+        .with_state(Arc::clone(&shared));
+    (router, shared)
+}
+
+async fn nothing_here() -> Problem {
+    Problem::new(&kinds::NOT_FOUND, "there is nothing at this address; /docs lists the paths")
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(&kinds::METHOD_NOT_ALLOWED, "the header Allow lists the methods")
+}

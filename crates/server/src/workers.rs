@@ -1,0 +1,226 @@
+//! The loops that do what is due: questions, closes, refunds, expiries, and messages to
+//! merchants.
+//!
+//! They claim work with a lease, so any number of processes may run them side by side. When
+//! the store does not answer they wait, longer each time, and go on; they never end by
+//! themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{Engine, Entropy};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::webhooks::{Endpoints, Sender};
+
+/// How much the workers do at once.
+#[derive(Clone, Debug)]
+pub struct WorkersOptions {
+    /// Payments worked on at once.
+    pub max_payments: usize,
+    /// Messages sent at once.
+    pub max_messages: usize,
+    /// Messages sent at once to one merchant, so that one slow endpoint does not hold up all.
+    pub max_messages_per_merchant: usize,
+    /// How long one try of a message may take.
+    pub message_timeout: Duration,
+    /// The longest that the loops wait before they look for work again.
+    pub beat: Duration,
+    /// How long a shutdown waits for work under way.
+    pub drain_timeout: Duration,
+}
+
+impl Default for WorkersOptions {
+    fn default() -> Self {
+        WorkersOptions {
+            max_payments: 64,
+            max_messages: 64,
+            max_messages_per_merchant: 16,
+            message_timeout: Duration::from_secs(15),
+            beat: Duration::from_millis(200),
+            drain_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Workers that run.
+pub struct WorkersHandle {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    drain_timeout: Duration,
+}
+
+impl WorkersHandle {
+    /// Claims nothing more and lets work under way end. What does not end in time is taken up
+    /// again by whoever runs next, when its lease is over.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(self.drain_timeout, self.tasks.wait()).await.is_err() {
+            tracing::warn!(left = self.tasks.len(), "workers did not end in time");
+        }
+    }
+}
+
+/// Starts the workers. The process must have installed a rustls crypto provider if any
+/// endpoint is https.
+///
+/// # Errors
+/// When no HTTP client can be made for the messages, as with a system that has no TLS
+/// certificates although an endpoint needs them.
+pub fn spawn(
+    engine: Arc<Engine>,
+    entropy: Arc<dyn Entropy>,
+    endpoints: Arc<Endpoints>,
+    options: WorkersOptions,
+) -> Result<WorkersHandle, reqwest::Error> {
+    let sender = Arc::new(Sender::new(Arc::clone(&engine), entropy, endpoints, &options)?);
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let drain_timeout = options.drain_timeout;
+    tasks.spawn(payments(engine, stop.clone(), tasks.clone(), options.clone()));
+    tasks.spawn(messages(sender, stop.clone(), tasks.clone(), options));
+    Ok(WorkersHandle { stop, tasks, drain_timeout })
+}
+
+/// What a look for work found.
+enum Found {
+    /// As much as was asked for: there may be more.
+    Plenty,
+    /// All there was.
+    Drained,
+}
+
+async fn payments(
+    engine: Arc<Engine>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    options: WorkersOptions,
+) {
+    let places = Arc::new(Semaphore::new(options.max_payments));
+    let mut backoff = Backoff::default();
+    while !stop.is_cancelled() {
+        match claim_payments(&engine, &tasks, &places).await {
+            Ok(Found::Plenty) => {
+                backoff.reset();
+                continue;
+            }
+            Ok(Found::Drained) => {
+                backoff.reset();
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = engine.work_arrived() => {}
+                    () = tokio::time::sleep(options.beat) => {}
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "due payments could not be claimed");
+                metrics::counter!("evergate_worker_errors_total", "loop" => "payments")
+                    .increment(1);
+                backoff.wait(&stop).await;
+            }
+        }
+    }
+}
+
+async fn claim_payments(
+    engine: &Arc<Engine>,
+    tasks: &TaskTracker,
+    places: &Arc<Semaphore>,
+) -> Result<Found, engine::EngineError> {
+    let Some(free) = wait_for_places(places).await else { return Ok(Found::Drained) };
+    let claims = engine.claim(free).await?;
+    let found = if claims.len() >= free { Found::Plenty } else { Found::Drained };
+    for claim in claims {
+        let Ok(place) = Arc::clone(places).acquire_owned().await else { break };
+        let engine = Arc::clone(engine);
+        tasks.spawn(async move {
+            let payment = claim.payment;
+            let result = match engine.perform(claim).await {
+                Ok(()) => "done",
+                Err(error) => {
+                    tracing::warn!(%payment, %error, "due work was not done; its lease will end");
+                    "failed"
+                }
+            };
+            metrics::counter!("evergate_work_total", "result" => result).increment(1);
+            drop(place);
+        });
+    }
+    Ok(found)
+}
+
+/// Waits until at least one place is free and says how many are.
+async fn wait_for_places(places: &Arc<Semaphore>) -> Option<usize> {
+    // Taken and given back at once: only this loop takes places, so they stay free.
+    let _one = places.acquire().await.ok()?;
+    Some(places.available_permits() + 1)
+}
+
+async fn messages(
+    sender: Arc<Sender>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    options: WorkersOptions,
+) {
+    let places = Arc::new(Semaphore::new(options.max_messages));
+    let mut backoff = Backoff::default();
+    while !stop.is_cancelled() {
+        match claim_messages(&sender, &tasks, &places).await {
+            Ok(Found::Plenty) => backoff.reset(),
+            Ok(Found::Drained) => {
+                backoff.reset();
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = sender.engine().message_arrived() => {}
+                    () = tokio::time::sleep(options.beat) => {}
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "due messages could not be claimed");
+                metrics::counter!("evergate_worker_errors_total", "loop" => "messages")
+                    .increment(1);
+                backoff.wait(&stop).await;
+            }
+        }
+    }
+}
+
+async fn claim_messages(
+    sender: &Arc<Sender>,
+    tasks: &TaskTracker,
+    places: &Arc<Semaphore>,
+) -> Result<Found, store::StoreError> {
+    let Some(free) = wait_for_places(places).await else { return Ok(Found::Drained) };
+    let messages = sender.claim(free).await?;
+    let found = if messages.len() >= free { Found::Plenty } else { Found::Drained };
+    for message in messages {
+        let Ok(place) = Arc::clone(places).acquire_owned().await else { break };
+        let sender = Arc::clone(sender);
+        tasks.spawn(async move {
+            sender.deliver(message).await;
+            drop(place);
+        });
+    }
+    Ok(found)
+}
+
+/// Waits that double while the store does not answer.
+#[derive(Default)]
+struct Backoff(u32);
+
+impl Backoff {
+    fn reset(&mut self) {
+        self.0 = 0;
+    }
+
+    async fn wait(&mut self, stop: &CancellationToken) {
+        let wait = Duration::from_millis(100) * 2_u32.pow(self.0.min(6));
+        self.0 += 1;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
