@@ -25,6 +25,7 @@ const IDLE: Duration = Duration::from_secs(5);
 /// The writer's side.
 pub(super) struct Progress {
     pages: Arc<AtomicUsize>,
+    pages_max: usize,
     /// Never sent to: the checkpointer ends when it is dropped.
     _alive: SyncSender<()>,
 }
@@ -34,6 +35,12 @@ impl Progress {
     pub(super) fn finish(&self, conn: &Connection) {
         report(checkpoint(conn, "PASSIVE"));
         self.pages.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the log has grown so long that the checkpointer is not keeping up. The writer
+    /// must help then, though everyone waits for it.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.pages.load(Ordering::Relaxed) > self.pages_max.saturating_mul(16)
     }
 
     /// Moves everything, at the end.
@@ -70,7 +77,7 @@ pub(super) fn start(
         .name("store-checkpoint".into())
         .spawn(move || run(&own, &woken, &queue, &left))
         .map_err(|e| StoreError::Unavailable(format!("cannot start a thread: {e}")))?;
-    Ok((Progress { pages, _alive: wake }, thread))
+    Ok((Progress { pages, pages_max, _alive: wake }, thread))
 }
 
 fn run(

@@ -5,7 +5,25 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::fault::Failure;
-use crate::{Change, Conflict, NewMessage, RequestRecord, rows};
+use crate::{Change, Conflict, NewMessage, RequestRecord, StoreError, rows};
+
+/// A change with its JSON written already, by the caller's thread, because the writer's is the
+/// one that everybody waits for.
+pub(super) struct Prepared {
+    change: Change,
+    body: String,
+    events: Vec<String>,
+}
+
+impl Prepared {
+    /// Checks that the change's parts belong together, and writes its JSON.
+    pub(super) fn new(change: Change) -> Result<Prepared, StoreError> {
+        rows::check_shape(&change)?;
+        let body = rows::to_json(&change.payment)?;
+        let events = change.events.iter().map(rows::to_json).collect::<Result<_, _>>()?;
+        Ok(Prepared { change, body, events })
+    }
+}
 
 /// What the books say about a payment's guard columns.
 struct Guard {
@@ -15,8 +33,11 @@ struct Guard {
 }
 
 /// Commits a change within the transaction, or says what stands in its way.
-pub(super) fn apply(conn: &Connection, change: &Change) -> Result<Result<(), Conflict>, Failure> {
-    rows::check_shape(change)?;
+pub(super) fn apply(
+    conn: &Connection,
+    prepared: &Prepared,
+) -> Result<Result<(), Conflict>, Failure> {
+    let change = &prepared.change;
     if was_committed(conn, change.id)? {
         return Ok(Ok(()));
     }
@@ -25,10 +46,10 @@ pub(super) fn apply(conn: &Connection, change: &Change) -> Result<Result<(), Con
         return Ok(Err(conflict));
     }
     match guard {
-        None => insert(conn, change)?,
-        Some(guard) => update(conn, change, &guard)?,
+        None => insert(conn, prepared)?,
+        Some(guard) => update(conn, prepared, &guard)?,
     }
-    children(conn, change)?;
+    children(conn, prepared)?;
     if let Some(request) = &change.request {
         remember(conn, request)?;
     }
@@ -109,7 +130,7 @@ pub(super) fn payment_id(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Re
     row.get(column).map(|bytes| PaymentId::from_uuid(Uuid::from_bytes(bytes)))
 }
 
-fn insert(conn: &Connection, change: &Change) -> Result<(), Failure> {
+fn insert(conn: &Connection, Prepared { change, body, .. }: &Prepared) -> Result<(), Failure> {
     let payment = &change.payment;
     let due_at = change.due_at.map(Timestamp::as_micros);
     conn.prepare_cached(
@@ -134,14 +155,15 @@ fn insert(conn: &Connection, change: &Change) -> Result<(), Failure> {
         due_at,
         due_at,
         rows::FORMAT,
-        rows::to_json(payment)?,
+        body,
     ])?;
     Ok(())
 }
 
 /// A change under a claim gives the claim back. One without a claim leaves a lease alone: its
 /// holder will meet the new version.
-fn update(conn: &Connection, change: &Change, guard: &Guard) -> Result<(), Failure> {
+fn update(conn: &Connection, prepared: &Prepared, guard: &Guard) -> Result<(), Failure> {
+    let Prepared { change, body, .. } = prepared;
     let payment = &change.payment;
     let due_at = change.due_at.map(Timestamp::as_micros);
     let lease_until = guard.lease_until.filter(|_| change.claim.is_none());
@@ -162,24 +184,20 @@ fn update(conn: &Connection, change: &Change, guard: &Guard) -> Result<(), Failu
         lease_until.is_some(),
         wake_at,
         rows::FORMAT,
-        rows::to_json(payment)?,
+        body,
         payment.id.uuid().as_bytes(),
     ])?;
     Ok(())
 }
 
-fn children(conn: &Connection, change: &Change) -> Result<(), Failure> {
+fn children(conn: &Connection, prepared: &Prepared) -> Result<(), Failure> {
+    let Prepared { change, events, .. } = prepared;
     attempts(conn, &change.payment)?;
     refunds(conn, &change.payment)?;
     let id = change.payment.id.uuid();
-    for event in &change.events {
+    for (event, body) in change.events.iter().zip(events) {
         conn.prepare_cached("INSERT INTO events (payment_id, seq, at, body) VALUES (?, ?, ?, ?)")?
-            .execute(params![
-                id.as_bytes(),
-                event.seq,
-                event.at.as_micros(),
-                rows::to_json(event)?
-            ])?;
+            .execute(params![id.as_bytes(), event.seq, event.at.as_micros(), body])?;
     }
     change.messages.iter().try_for_each(|m| message(conn, change, m))
 }

@@ -109,3 +109,68 @@ pub(super) fn store_error(error: &rusqlite::Error) -> StoreError {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn error(code: i32) -> rusqlite::Error {
+        rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)
+    }
+
+    #[test]
+    fn only_what_surely_did_not_happen_has_failed() {
+        for code in [
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_READONLY,
+            ffi::SQLITE_READONLY_DBMOVED,
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_BUSY_SNAPSHOT,
+            ffi::SQLITE_LOCKED,
+            ffi::SQLITE_CONSTRAINT_FOREIGNKEY,
+        ] {
+            assert!(matches!(fate_of_commit(&error(code)), Lost::Failed(_)), "{code}");
+        }
+        for code in [
+            ffi::SQLITE_IOERR,
+            ffi::SQLITE_IOERR_WRITE,
+            ffi::SQLITE_IOERR_FSYNC,
+            ffi::SQLITE_IOERR_SHMSIZE,
+            ffi::SQLITE_NOMEM,
+            ffi::SQLITE_CORRUPT,
+            ffi::SQLITE_INTERRUPT,
+            ffi::SQLITE_PROTOCOL,
+            ffi::SQLITE_ERROR,
+        ] {
+            assert!(matches!(fate_of_commit(&error(code)), Lost::Unknown(_)), "{code}");
+        }
+    }
+
+    #[test]
+    fn errors_keep_their_meaning() {
+        let full = StoreError::Full(String::new());
+        let damaged = StoreError::Damaged(String::new());
+        let unavailable = StoreError::Unavailable(String::new());
+        for (code, meaning) in [
+            (ffi::SQLITE_FULL, &full),
+            (ffi::SQLITE_READONLY_DIRECTORY, &full),
+            (ffi::SQLITE_CORRUPT_INDEX, &damaged),
+            (ffi::SQLITE_NOTADB, &damaged),
+            (ffi::SQLITE_BUSY, &unavailable),
+            (ffi::SQLITE_IOERR_READ, &unavailable),
+        ] {
+            let found = store_error(&error(code));
+            assert_eq!(std::mem::discriminant(&found), std::mem::discriminant(meaning), "{found}");
+        }
+    }
+
+    #[test]
+    fn one_change_that_breaks_a_constraint_does_not_spoil_the_transaction() {
+        assert!(!Failure::Sql(error(ffi::SQLITE_CONSTRAINT_UNIQUE)).spoils());
+        assert!(!Failure::Store(StoreError::Damaged(String::new())).spoils());
+        assert!(Failure::Sql(error(ffi::SQLITE_FULL)).spoils());
+        assert!(Failure::Sql(error(ffi::SQLITE_IOERR_READ)).spoils());
+    }
+}

@@ -239,7 +239,11 @@ impl std::fmt::Debug for SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn commit(&self, change: Change) -> Commit {
-        match self.write(move |conn| commit::apply(conn, &change)).await {
+        let prepared = match commit::Prepared::new(change) {
+            Ok(prepared) => prepared,
+            Err(error) => return Commit::Failed(error),
+        };
+        match self.write(move |conn| commit::apply(conn, &prepared)).await {
             Ok(Ok(())) => Commit::Done,
             Ok(Err(conflict)) => Commit::Refused(conflict),
             Err(Lost::Failed(error)) => Commit::Failed(error),

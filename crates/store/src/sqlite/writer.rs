@@ -105,7 +105,7 @@ impl Writer {
                 next = if batch.len() < self.batch_max { queue.try_recv().ok() } else { None };
             }
             self.batch(batch);
-            if finish {
+            if finish || self.progress.is_overdue() {
                 self.progress.finish(&self.conn);
             }
         }

@@ -1,6 +1,8 @@
 //! Commits whose end is unknown (rule 16), by injected faults.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::Method;
 use store::conformance::sample::{at, attempt, create, id};
@@ -93,14 +95,25 @@ async fn a_lost_claim_is_an_error_and_its_lease_runs_out() {
     assert_eq!(claims[0].fence, 2);
 }
 
-/// Commits `1..=n` at once, so that the writer puts many in one transaction.
-async fn at_once(store: &Shared, n: u64) -> Vec<(Change, Commit)> {
+/// Commits `1..=n` while somebody else holds the file, so that the writer finds them all
+/// queued and puts them in one transaction. The transaction before it is a ping's.
+async fn at_once(store: &Shared, folder: &Path, n: u64) -> Vec<(Change, Commit)> {
+    let somebody = shell(folder);
+    somebody.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let ping = {
+        let store = store.clone();
+        tokio::spawn(async move { store.ping().await })
+    };
+    tokio::time::sleep(Duration::from_millis(50)).await;
     let tasks: Vec<_> = (1..=n)
         .map(|n| {
             let (store, change) = (store.clone(), create(n));
             tokio::spawn(async move { (change.clone(), store.commit(change).await) })
         })
         .collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    somebody.execute_batch("ROLLBACK").unwrap();
+    ping.await.unwrap().unwrap();
     let mut ends = Vec::new();
     for task in tasks {
         ends.push(task.await.unwrap());
@@ -111,12 +124,12 @@ async fn at_once(store: &Shared, n: u64) -> Vec<(Change, Commit)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_of_a_lost_batch_is_unknown_and_can_be_read_back() {
     for fault in [CommitFault::LostDone, CommitFault::LostUndone] {
-        let (store, faults, _folder) = faulty();
+        let (store, faults, folder) = faulty();
         let store: Shared = store;
         faults.push(CommitFault::None);
         faults.push(fault);
         let mut unknown = 0;
-        for (change, end) in at_once(&store, 64).await {
+        for (change, end) in at_once(&store, folder.path(), 64).await {
             let there = store.was_committed(change.id).await.unwrap();
             match end {
                 Commit::Done => assert!(there),
@@ -135,12 +148,13 @@ async fn all_of_a_lost_batch_is_unknown_and_can_be_read_back() {
 /// When a batch is too large for the disk, those that fit alone are done alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_that_does_not_fit_is_done_one_by_one() {
-    let (store, faults, _folder) = faulty();
+    let (store, faults, folder) = faulty();
     let store: Shared = store;
+    faults.push(CommitFault::None);
     for _ in 0..4 {
         faults.push(CommitFault::Full);
     }
-    let ends = at_once(&store, 64).await;
+    let ends = at_once(&store, folder.path(), 64).await;
     for (change, end) in &ends {
         assert!(matches!(end, Commit::Done | Commit::Failed(StoreError::Full(_))), "{end:?}");
         let there = store.was_committed(change.id).await.unwrap();
@@ -153,7 +167,7 @@ async fn a_batch_that_does_not_fit_is_done_one_by_one() {
 /// One change that fails by itself does not spoil those that share its transaction.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failing_change_does_not_spoil_its_neighbours() {
-    let (store, _faults, _folder) = faulty();
+    let (store, _faults, folder) = faulty();
     let first = create(1_000);
     done(&*store, first.clone()).await;
     let mut twice = attempt(&first.payment, "alipay-main", Method::Alipay, at(2));
@@ -163,7 +177,7 @@ async fn a_failing_change_does_not_spoil_its_neighbours() {
         tokio::spawn(async move { store.commit(twice).await })
     };
     let shared: Shared = store.clone();
-    let ends = at_once(&shared, 64).await;
+    let ends = at_once(&shared, folder.path(), 64).await;
     assert!(ends.iter().all(|(_, end)| *end == Commit::Done));
     assert!(matches!(spoiler.await.unwrap(), Commit::Failed(_)));
     let payment = store.payment(id(1_000)).await.unwrap().unwrap();
