@@ -20,6 +20,8 @@ mod driver;
 mod seam;
 mod stripe;
 mod table;
+#[cfg(test)]
+mod vectors;
 mod wechatpay;
 
 pub use alipay::AlipaySettings;

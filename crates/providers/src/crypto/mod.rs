@@ -13,6 +13,8 @@ mod symmetric;
 pub use certificate::CertificateInfo;
 pub(crate) use certificate::{Certificate, certificates};
 pub(crate) use md5::md5_hex;
+#[cfg(test)]
+pub(crate) use rsa::test_key;
 pub(crate) use rsa::{PrivateKey, PublicKey};
 pub use secret::Secret;
 pub(crate) use symmetric::{hmac_sha256_matches, open_aes_256_gcm};

@@ -94,3 +94,11 @@ impl fmt::Debug for PublicKey {
         f.write_str("PublicKey")
     }
 }
+
+/// A fresh private key as bare Base64, for tests.
+#[cfg(test)]
+pub(crate) fn test_key() -> String {
+    use aws_lc_rs::encoding::AsDer;
+    let pair = KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
+    STANDARD.encode(AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair).unwrap().as_ref())
+}

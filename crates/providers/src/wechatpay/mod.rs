@@ -28,3 +28,5 @@ mod sign;
 mod table;
 
 pub use settings::WechatPaySettings;
+#[cfg(test)]
+pub(crate) use sign::{authorization, pay_sign};

@@ -8,7 +8,7 @@ use crate::crypto::{PrivateKey, PublicKey};
 pub(super) const TOLERANCE_S: i64 = 300;
 
 /// The `Authorization` header of a request: five lines are signed, each with its line feed.
-pub(super) fn authorization(
+pub(crate) fn authorization(
     merchant: (&str, &str),
     key: &PrivateKey,
     message: (&str, &str, &[u8]),
@@ -28,7 +28,7 @@ pub(super) fn authorization(
 }
 
 /// The `paySign` of a JSAPI call: app, time, nonce and package, a line each.
-pub(super) fn pay_sign(
+pub(crate) fn pay_sign(
     app_id: &str,
     seconds: i64,
     nonce: &str,

@@ -1,0 +1,18 @@
+//! The codecs and the driver against servers that misbehave on purpose.
+//!
+//! `peers` plays the three providers from their protocols, with its own signing code;
+//! `conformance` holds what every codec must do with good, broken and foreign answers.
+
+mod alipay;
+mod config;
+mod conformance;
+mod driver;
+mod fake;
+mod keys;
+mod localstripe;
+mod notices;
+mod peers;
+mod properties;
+mod stripe;
+mod wechatpay;
+mod world;
