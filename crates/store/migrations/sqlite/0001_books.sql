@@ -27,6 +27,7 @@ CREATE TABLE payments (
 ) STRICT;
 
 CREATE INDEX payments_wake ON payments (wake_at, id) WHERE wake_at IS NOT NULL;
+CREATE INDEX payments_merchant ON payments (merchant, id);
 CREATE INDEX payments_status ON payments (status, id);
 CREATE INDEX payments_review ON payments (id) WHERE review IS NOT NULL;
 

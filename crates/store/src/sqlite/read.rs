@@ -45,6 +45,11 @@ pub(super) fn request(
 }
 
 pub(super) fn list(conn: &Connection, filter: &Filter) -> Result<Vec<Payment>, Failure> {
+    let (sql, values) = list_query(filter);
+    all(&mut *conn.prepare_cached(&sql)?, params_from_iter(values), payment_row)
+}
+
+fn list_query(filter: &Filter) -> (String, Vec<Value>) {
     let mut clauses: Vec<&str> = Vec::new();
     let mut values: Vec<Value> = Vec::new();
     let mut with = |clause, value: Option<Value>| {
@@ -81,7 +86,7 @@ pub(super) fn list(conn: &Connection, filter: &Filter) -> Result<Vec<Payment>, F
     values.push(Value::Integer(limit(filter.limit)));
     let test = if clauses.is_empty() { "TRUE".to_owned() } else { clauses.join(" AND ") };
     let sql = format!("SELECT format, body FROM payments WHERE {test} ORDER BY id DESC LIMIT ?");
-    all(&mut *conn.prepare_cached(&sql)?, params_from_iter(values), payment_row)
+    (sql, values)
 }
 
 pub(super) fn count_by_status(conn: &Connection) -> Result<Vec<(Status, u64)>, Failure> {
@@ -102,12 +107,12 @@ pub(super) fn story(conn: &Connection, id: PaymentId) -> Result<Vec<Event>, Fail
     })
 }
 
+const NEXT_DUE: &str = "SELECT min(at) FROM (\
+     SELECT min(wake_at) AS at FROM payments WHERE wake_at IS NOT NULL \
+     UNION ALL SELECT min(due_at) FROM messages WHERE state = 'pending')";
+
 pub(super) fn next_due(conn: &Connection) -> Result<Option<Timestamp>, Failure> {
-    let mut query = conn.prepare_cached(
-        "SELECT min(at) FROM (\
-         SELECT min(wake_at) AS at FROM payments WHERE wake_at IS NOT NULL \
-         UNION ALL SELECT min(due_at) FROM messages WHERE state = 'pending')",
-    )?;
+    let mut query = conn.prepare_cached(NEXT_DUE)?;
     let earliest: Option<i64> = query.query_row([], |row| row.get(0))?;
     Ok(earliest.map(Timestamp::from_micros))
 }
@@ -117,12 +122,17 @@ pub(super) fn messages(
     state: Option<MessageState>,
     limit_to: usize,
 ) -> Result<Vec<Message>, Failure> {
-    let test = if state.is_some() { "state = ?1" } else { "?1 IS NULL" };
-    let mut query = conn.prepare_cached(&format!(
+    let mut query = conn.prepare_cached(&messages_query(state))?;
+    all(&mut query, [limit(limit_to)], message_row)
+}
+
+/// The state is part of the text, so that the planner can use an index of that state alone.
+fn messages_query(state: Option<MessageState>) -> String {
+    let test = state.map_or("TRUE".into(), |s| format!("state = '{}'", rows::message_state(s)));
+    format!(
         "SELECT {MESSAGE_COLUMNS} FROM messages WHERE {test} \
-         ORDER BY created_at DESC, id DESC LIMIT ?2"
-    ))?;
-    all(&mut query, params![state.map(rows::message_state), limit(limit_to)], message_row)
+         ORDER BY created_at DESC, id DESC LIMIT ?"
+    )
 }
 
 pub(super) fn controls(conn: &Connection) -> Result<Controls, Failure> {
@@ -187,4 +197,53 @@ fn all<T>(
     mut read: impl FnMut(&Row<'_>) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
     query.query_map(params, |row| Ok(read(row)))?.collect::<rusqlite::Result<Result<_, _>>>()?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sqlite::schema::open_writer;
+
+    /// A list of ten must not read and sort all payments that there ever were.
+    #[test]
+    fn no_list_sorts_and_no_queue_is_scanned() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("books.db");
+        let conn = open_writer(&path, Duration::from_secs(1)).unwrap();
+        let plan = |sql: &str| -> String {
+            let mut query = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let nulls = vec![Value::Null; query.parameter_count()];
+            let steps = query.query_map(params_from_iter(nulls), |row| row.get::<_, String>(3));
+            steps.unwrap().collect::<Result<Vec<_>, _>>().unwrap().join("; ")
+        };
+        let all = || Filter { limit: 10, ..Filter::default() };
+        let shop = MerchantId::new("shop").ok();
+        let before = Some(PaymentId::from_uuid(uuid::Uuid::nil()));
+        let filters = [
+            all(),
+            Filter { before, ..all() },
+            Filter { merchant: shop.clone(), ..all() },
+            Filter { merchant: shop, before, status: Some(Status::Paid), ..all() },
+            Filter { status: Some(Status::Paid), ..all() },
+            Filter { review: Some(true), ..all() },
+            Filter { since: Some(Timestamp::EPOCH), until: Some(Timestamp::MAX), ..all() },
+            Filter { channel: domain::ChannelId::new("alipay").ok(), ..all() },
+            Filter { method: Some(domain::Method::Card), ..all() },
+        ];
+        for filter in filters {
+            let plan = plan(&list_query(&filter).0);
+            assert!(!plan.contains("TEMP B-TREE"), "{filter:?}: {plan}");
+        }
+        for state in [None, Some(MessageState::Pending), Some(MessageState::Dead)] {
+            let plan = plan(&messages_query(state));
+            assert!(!plan.contains("TEMP B-TREE"), "{state:?}: {plan}");
+        }
+        assert!(plan(&messages_query(Some(MessageState::Dead))).contains("messages_dead"));
+        assert!(plan(crate::sqlite::work::DUE_PAYMENTS).contains("USING INDEX payments_wake"));
+        assert!(plan(&crate::sqlite::work::due_messages()).contains("USING INDEX messages_due"));
+        let next = plan(NEXT_DUE);
+        assert!(next.contains("payments_wake") && next.contains("messages_due"), "{next}");
+    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::fault::{Failure, store_error};
+use super::writer::prove_writable;
 use crate::StoreError;
 
 /// In the file's header, so that a foreign database is told from ours: `EVGT`.
@@ -73,9 +74,11 @@ pub(super) fn open_writer(path: &Path, busy_timeout: Duration) -> Result<Connect
     recognise(&conn)?;
     prepare(&conn).map_err(|e| store_error(&e))?;
     migrate(&mut conn).map_err(StoreError::from)?;
-    // What recovery found in the log may never have reached the disk itself. Make it durable
-    // before anyone is told that it is there (rule 16).
     checkpoint(&conn, "TRUNCATE").map_err(|e| store_error(&e))?;
+    // What recovery found in the log may never have reached the disk itself. A commit syncs
+    // the log, and so makes it durable before anyone is told that it is there (rule 16); it
+    // also shows now, and not at the first payment, when nothing can be written.
+    prove_writable(&conn)?;
     Ok(conn)
 }
 

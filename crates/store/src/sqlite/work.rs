@@ -13,6 +13,16 @@ pub(super) fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
+pub(super) const DUE_PAYMENTS: &str =
+    "SELECT id, fence + 1 FROM payments WHERE wake_at <= ? ORDER BY wake_at, id LIMIT ?";
+
+pub(super) fn due_messages() -> String {
+    format!(
+        "SELECT {MESSAGE_COLUMNS} FROM messages WHERE state = 'pending' AND due_at <= ? \
+         ORDER BY due_at, id LIMIT ?"
+    )
+}
+
 pub(super) fn claim_due(
     conn: &Connection,
     now: Timestamp,
@@ -20,9 +30,7 @@ pub(super) fn claim_due(
     owner: &str,
     limit_to: usize,
 ) -> Result<Vec<Claim>, Failure> {
-    let mut due = conn.prepare_cached(
-        "SELECT id, fence + 1 FROM payments WHERE wake_at <= ? ORDER BY wake_at, id LIMIT ?",
-    )?;
+    let mut due = conn.prepare_cached(DUE_PAYMENTS)?;
     let claims = due
         .query_map([now.as_micros(), limit(limit_to)], |row| {
             Ok(Claim { payment: payment_id(row, 0)?, fence: counter(row, 1)?, lease_until })
@@ -61,10 +69,7 @@ pub(super) fn claim_messages(
     lease_until: Timestamp,
     limit_to: usize,
 ) -> Result<Vec<Message>, Failure> {
-    let mut due = conn.prepare_cached(&format!(
-        "SELECT {MESSAGE_COLUMNS} FROM messages WHERE state = 'pending' AND due_at <= ? \
-         ORDER BY due_at, id LIMIT ?",
-    ))?;
+    let mut due = conn.prepare_cached(&due_messages())?;
     let found = due
         .query_map([now.as_micros(), limit(limit_to)], |row| Ok(message_row(row)))?
         .collect::<rusqlite::Result<Result<Vec<_>, Failure>>>()??;

@@ -86,6 +86,9 @@ pub(super) struct Writer {
 
 /// How a batch did not happen, as a whole.
 enum Spoilt {
+    /// Nothing can be written now, whatever it is.
+    NotBegun(StoreError),
+    /// Some of the work, or all of it together, could not be saved.
     RolledBack(StoreError),
     Unknown(StoreError),
 }
@@ -122,7 +125,9 @@ impl Writer {
             Err(Spoilt::RolledBack(_)) if batch.len() > 1 => {
                 batch.into_iter().for_each(|work| self.batch(vec![work]));
             }
-            Err(Spoilt::RolledBack(error)) => answer_all(batch, &Lost::Failed(error)),
+            Err(Spoilt::NotBegun(error) | Spoilt::RolledBack(error)) => {
+                answer_all(batch, &Lost::Failed(error))
+            }
             Err(Spoilt::Unknown(error)) => {
                 tracing::error!(%error, "a commit's end is unknown");
                 answer_all(batch, &Lost::Unknown(error));
@@ -135,28 +140,31 @@ impl Writer {
         &mut self,
         batch: &mut [Box<dyn Write>],
     ) -> Result<Vec<Option<StoreError>>, Spoilt> {
-        let give_up = |writer: &Self, failure: Failure| {
-            writer.roll_back();
-            Spoilt::RolledBack(failure.into())
-        };
         self.roll_back();
-        self.execute("BEGIN IMMEDIATE").map_err(|e| give_up(self, e))?;
-        self.settle_doubt().map_err(|e| give_up(self, e))?;
+        self.begin().map_err(|failure| {
+            self.roll_back();
+            Spoilt::NotBegun(failure.into())
+        })?;
         let mut failures = Vec::with_capacity(batch.len());
         for work in batch {
-            failures.push(self.one(work.as_mut()).map_err(|e| give_up(self, e))?);
+            let failure = self.one(work.as_mut()).map_err(|failure| {
+                self.roll_back();
+                Spoilt::RolledBack(failure.into())
+            })?;
+            failures.push(failure);
         }
         self.commit()?;
         Ok(failures)
     }
 
-    /// Makes what this transaction reads final.
+    /// Begins a transaction in which everything that is read is final.
     ///
     /// After a `COMMIT` that failed with an I/O error, its pages may be in the log behind the
     /// last good ones: this process does not see them, and recovery after a crash might. Any
     /// later commit that changes something is written over them. So nobody is told that such a
     /// transaction did not happen, nor anything else, before one has been.
-    fn settle_doubt(&self) -> Result<(), Failure> {
+    fn begin(&self) -> Result<(), Failure> {
+        self.execute("BEGIN IMMEDIATE")?;
         if self.doubtful { prove_writable(&self.conn) } else { Ok(()) }
     }
 

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::Method;
 use store::conformance::sample::{at, attempt, create, id, merchant, request};
 use store::conformance::{Shared, done};
-use store::{Change, Commit, Purged, SqliteOptions, SqliteStore, Store};
+use store::{Change, Commit, Purged, SqliteOptions, SqliteStore, Store, StoreError};
 
 use crate::{folder, open, shell};
 
@@ -123,4 +124,34 @@ async fn a_caller_may_stop_waiting() {
         assert_eq!(payment.is_some(), story.len() == 1);
     }
     done(&*store, create(1_000)).await;
+}
+
+/// Somebody else who holds the file costs everyone one time-out, and not each their own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_somebody_else_holds_is_a_failure_for_all_at_once() {
+    let folder = folder();
+    let busy_timeout = Duration::from_millis(300);
+    let options = SqliteOptions { busy_timeout, ..SqliteOptions::default() };
+    let store = SqliteStore::open(&folder.path().join("books.db"), options).unwrap();
+    let store = Arc::new(store);
+    let somebody = shell(folder.path());
+    somebody.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let tasks: Vec<_> = (1..=100)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move { store.commit(create(n)).await })
+        })
+        .collect();
+    let ends = async {
+        for task in tasks {
+            let end = task.await.unwrap();
+            assert!(matches!(end, Commit::Failed(StoreError::Unavailable(_))), "{end:?}");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), ends).await.unwrap();
+    assert!(store.ping().await.is_err());
+    assert_eq!(store.payment(id(1)).await.unwrap(), None, "readers do not care");
+    somebody.execute_batch("ROLLBACK").unwrap();
+    store.ping().await.unwrap();
+    done(&*store, create(1)).await;
 }
