@@ -217,6 +217,8 @@ fn client() -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
         .no_proxy()
         .tcp_nodelay(true)
+        .http1_only()
+        .http1_title_case_headers()
         .redirect(reqwest::redirect::Policy::none())
         .build()
 }

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::books::{Millis, ProviderKind};
 use crate::clock;
 use crate::control::lock;
-use crate::faults::{Fault, Forgery, Operation};
+use crate::faults::{Fault, Forgery};
 use crate::keys::SigningKey;
 use crate::state::{Scene, State};
 use crate::{alipay, stripe, wechatpay};

@@ -171,6 +171,8 @@ async fn connection(
     // Answers are small and written at once, so waiting for more bytes only costs time.
     let _ = stream.set_nodelay(true);
     let mut builder = hyper::server::conn::http1::Builder::new();
+    // Some SDKs look headers up as the providers write them.
+    builder.title_case_headers(true);
     builder.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
     let served = builder.serve_connection(TokioIo::new(stream), skin);
     tokio::pin!(served);

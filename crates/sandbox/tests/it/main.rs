@@ -1,0 +1,3 @@
+//! The sandbox from outside, over HTTP.
+
+mod sdk;
