@@ -1,0 +1,405 @@
+//! The command line: what can be asked, each with its help.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::lang::Lang;
+
+/// Evergate keeps payments flowing when a payment gateway fails, and puts the books right
+/// afterwards.
+#[derive(Debug, Parser)]
+#[command(name = "evergate", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// Language of what people read; from LC_ALL, LC_MESSAGES or LANG when absent.
+    #[arg(long, global = true, value_enum)]
+    pub lang: Option<Lang>,
+    /// Print one JSON object on one line instead of text for people.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What Evergate can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show it all on this machine: traffic, an outage, and the books afterwards.
+    Demo(DemoArgs),
+    /// Run the gateway.
+    Serve(ServeArgs),
+    /// Run the fake providers alone, and write a configuration that works against them.
+    Sandbox(SandboxArgs),
+    /// Say what is wrong with a configuration before it hurts.
+    Check(CheckArgs),
+    /// Look at payments of a running gateway, cancel them, give money back.
+    #[command(subcommand)]
+    Payments(PaymentsCommand),
+    /// Look at channels of a running gateway; take one out of service and put it back.
+    #[command(subcommand)]
+    Channels(ChannelsCommand),
+    /// Look at messages to merchants; send one again.
+    #[command(subcommand)]
+    Messages(MessagesCommand),
+    /// Make API keys.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Look at configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the OpenAPI document of the HTTP API.
+    Openapi,
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+const DEMO_HELP: &str = "\
+What the report counts:
+  lost            captured at a provider, but in our books neither what paid the payment nor given
+                  back in full; or a shopper who wanted to pay, tried twice more, and still could
+                  not, although a channel that takes one of the shopper's methods had no fault
+                  switched on at the end of each try
+  charged_twice   payments with more than one captured order at the providers that was not given
+                  back in full
+  unknown         payments whose effect at a provider is still not known, or whose close or refund
+                  has not ended, when the settling time is over
+  mismatches      provider orders and refunds whose state or amount differs between our books and
+                  the sandbox's own, compared by the provider order number
+  rerouted        payments that went to another channel than the preferred one because that was
+                  down or had just failed
+  added latency   a shopper's create request as the client measured it, minus the time that its
+                  calls to providers took, measured around the driver in the same process
+
+Exit code: 0 when nothing is lost, charged twice, unknown or mismatched; 1 otherwise.";
+
+/// Options of `evergate demo`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = DEMO_HELP)]
+pub struct DemoArgs {
+    /// Decides every shopper and every fault's dice.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// New payments a second, on average.
+    #[arg(long, default_value_t = 50.0, value_parser = rate)]
+    pub rate: f64,
+    /// How long shoppers come, such as `30s` or `2m`.
+    #[arg(long, default_value = "30s", value_parser = duration)]
+    pub duration: Duration,
+    /// A scenario of the sandbox by name, or a file of your own; it is stretched to the duration.
+    #[arg(long, default_value = "alipay-outage")]
+    pub scenario: String,
+    /// Keep serving after the report, and print commands to try.
+    #[arg(long)]
+    pub keep: bool,
+    /// No colours, and one line a second instead of a live block.
+    #[arg(long)]
+    pub no_color: bool,
+    /// Keep the store in this folder instead of a temporary one.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The gateway's port on 127.0.0.1; a free one when absent.
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+}
+
+/// Options of `evergate serve`.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// The configuration file.
+    #[arg(long, short, env = "EVERGATE_CONFIG", default_value = "evergate.toml")]
+    pub config: PathBuf,
+}
+
+/// Options of `evergate sandbox`.
+#[derive(Clone, Debug, Args)]
+pub struct SandboxArgs {
+    /// Where the fake providers listen.
+    #[arg(long, default_value = "127.0.0.1:9090")]
+    pub bind: SocketAddr,
+    /// Decides account numbers and the dice of faults.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Writes accounts, keys and a ready evergate.toml here; a second run uses the same accounts.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// The address that the written configuration serves the gateway on.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub gateway: SocketAddr,
+    /// Where the written configuration sends merchant webhooks.
+    #[arg(long, value_name = "URL")]
+    pub webhook: Option<String>,
+    /// Plays a scenario from the start: a name or a file.
+    #[arg(long)]
+    pub scenario: Option<String>,
+    /// Factor on the providers' own waits (resends, refunds); 0.1 is ten times faster.
+    #[arg(long, default_value_t = 1.0, value_parser = positive)]
+    pub time_scale: f64,
+    /// Replace the files that are in DIR.
+    #[arg(long)]
+    pub force: bool,
+}
+
+const CHECK_HELP: &str = "\
+Exit codes, for a deploy pipeline:
+  0  everything is good
+  1  warnings only: a certificate ends within 30 days, the clock is off by more than 30 seconds
+  2  errors: the gateway would not start, or a channel would not take payments
+
+With --warnings-ok, warnings alone exit with 0.";
+
+/// Options of `evergate check`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = CHECK_HELP)]
+pub struct CheckArgs {
+    /// The configuration file.
+    #[arg(long, short, env = "EVERGATE_CONFIG", default_value = "evergate.toml")]
+    pub config: PathBuf,
+    /// Ask nothing of any provider.
+    #[arg(long)]
+    pub offline: bool,
+    /// Exit with 0 when there are warnings only.
+    #[arg(long)]
+    pub warnings_ok: bool,
+}
+
+/// Which server to talk to, and as whom.
+#[derive(Clone, Debug, Args)]
+pub struct ServerArgs {
+    /// The running gateway.
+    #[arg(long, env = "EVERGATE_URL", default_value = "http://127.0.0.1:8080")]
+    pub server: String,
+    /// An API key's secret; better given in the environment.
+    #[arg(long, env = "EVERGATE_API_KEY", hide_env_values = true)]
+    pub api_key: Option<String>,
+}
+
+/// `evergate payments …`
+#[derive(Debug, Subcommand)]
+pub enum PaymentsCommand {
+    /// Show one payment with its attempts, refunds and story.
+    Show {
+        /// `pay_…`
+        id: String,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// List payments, newest first.
+    List {
+        /// Which payments.
+        #[command(flatten)]
+        filter: PaymentFilter,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Cancel a payment: close what may still be paid, then end it.
+    Cancel {
+        /// `pay_…`
+        id: String,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Give money back, in part or whole.
+    Refund {
+        /// `pay_…`
+        id: String,
+        /// Minor units (fen, cents); all that is left when absent.
+        #[arg(long)]
+        amount: Option<i64>,
+        /// For the statement, where the provider shows it.
+        #[arg(long)]
+        reason: Option<String>,
+        /// The same key again does not refund again; a fresh one when absent.
+        #[arg(long)]
+        idempotency_key: Option<String>,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+/// Which payments to list.
+#[derive(Clone, Debug, Args)]
+pub struct PaymentFilter {
+    /// With this status, such as `paid` or `requires_customer`.
+    #[arg(long)]
+    pub status: Option<String>,
+    /// With an attempt on this channel.
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// Whose latest attempt used this method.
+    #[arg(long)]
+    pub method: Option<String>,
+    /// With the merchant's order number.
+    #[arg(long)]
+    pub order: Option<String>,
+    /// Of this merchant; for operators.
+    #[arg(long)]
+    pub merchant: Option<String>,
+    /// Continue after this cursor.
+    #[arg(long)]
+    pub cursor: Option<String>,
+    /// At most this many.
+    #[arg(long, default_value_t = 20)]
+    pub limit: u32,
+}
+
+/// `evergate channels …`
+#[derive(Debug, Subcommand)]
+pub enum ChannelsCommand {
+    /// List channels with their health.
+    List {
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Take a channel, or one method of it, out of service.
+    Disable {
+        /// The channel.
+        name: String,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: String,
+        /// For this long, such as `30m`.
+        #[arg(long = "for", value_parser = duration, conflicts_with = "until")]
+        period: Option<Duration>,
+        /// Until this moment, RFC 3339.
+        #[arg(long)]
+        until: Option<jiff::Timestamp>,
+        /// Only this method.
+        #[arg(long)]
+        method: Option<String>,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Put a channel, or one method of it, back into service.
+    Enable {
+        /// The channel.
+        name: String,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: String,
+        /// Only this method.
+        #[arg(long)]
+        method: Option<String>,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+/// `evergate messages …`
+#[derive(Debug, Subcommand)]
+pub enum MessagesCommand {
+    /// List messages to merchants, newest first.
+    List {
+        /// `pending`, `delivered` or `dead`.
+        #[arg(long)]
+        state: Option<String>,
+        /// At most this many.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Send a message again.
+    Resend {
+        /// `msg_…`
+        id: String,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+/// `evergate keys …`
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key: prints its secret once, and the lines for the configuration.
+    New {
+        /// Whose payments it is for.
+        #[arg(long)]
+        merchant: String,
+        /// What it may do.
+        #[arg(long, value_enum, default_value_t = KeyRole::Merchant)]
+        role: KeyRole,
+    },
+}
+
+/// What an API key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KeyRole {
+    /// The payments of its merchant.
+    Merchant,
+    /// Everything, channels and messages included.
+    Operator,
+}
+
+/// `evergate config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the reference: every setting with its default and what it does.
+    Default,
+}
+
+/// `30s`, `500ms`, `5m`, `2h`, `1d`; a bare number is seconds.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let number: f64 = number.parse().map_err(|_| "write it like 30s, 500ms, 5m or 2h")?;
+    let factor = match unit.trim() {
+        "" | "s" => 1.0,
+        "ms" => 0.001,
+        "m" | "min" => 60.0,
+        "h" => 3_600.0,
+        "d" => 86_400.0,
+        _ => return Err("the unit is one of ms, s, m, h, d".to_owned()),
+    };
+    let seconds = number * factor;
+    if !(0.001..=366.0 * 86_400.0).contains(&seconds) {
+        return Err("it must be between 1ms and 366d".to_owned());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "write a number")?;
+    (0.1..=2_000.0).contains(&rate).then_some(rate).ok_or("it must be 0.1 to 2000".to_owned())
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "write a number")?;
+    (0.000_1..=1_000.0).contains(&number).then_some(number).ok_or("0.0001 to 1000".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read() {
+        for (text, ms) in [("30s", 30_000), ("1.5s", 1_500), ("250ms", 250), ("5m", 300_000)] {
+            assert_eq!(duration(text).unwrap().as_millis(), ms, "{text}");
+        }
+        for text in ["", "s", "5y", "-1s", "0s", "999999d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

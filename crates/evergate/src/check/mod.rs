@@ -1,0 +1,265 @@
+//! `evergate check`: what is wrong with a configuration, before it hurts.
+
+mod findings;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{ChannelId, Timestamp};
+use providers::{CertificateInfo, ChannelSettings, Driver, Probe, ProbeLayer};
+
+pub use findings::{Finding, Findings, Level};
+
+use crate::args::CheckArgs;
+use crate::config::Config;
+use crate::lang::Lang;
+
+/// A certificate that ends within this is worth a warning.
+const NEAR_END: Duration = Duration::from_secs(30 * 86_400);
+/// Clock differences in seconds that are worth a warning, and an error: WeChat Pay refuses
+/// requests that are off by 5 minutes.
+const SKEW_S: (i64, i64) = (30, 240);
+
+/// Looks at everything that the configuration names.
+pub async fn run(args: &CheckArgs, lang: Lang) -> Findings {
+    let mut found = Findings::new(lang);
+    let config = match Config::load(&args.config) {
+        Ok(config) => config,
+        Err(mistakes) => {
+            for mistake in mistakes.found {
+                found.mistake(&args.config, "", mistake);
+            }
+            return found;
+        }
+    };
+    look_around(&config, &mut found);
+    for (id, settings) in &config.channels {
+        channel(args, &config, id, settings, &mut found).await;
+    }
+    found
+}
+
+fn look_around(config: &Config, found: &mut Findings) {
+    let lang = found.lang;
+    let folder = config.store.path.parent().filter(|p| !p.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    match std::fs::metadata(folder) {
+        Ok(meta) if meta.is_dir() && !meta.permissions().readonly() => {
+            found.ok("", "store.path", config.store.path.display().to_string());
+        }
+        _ => found.error(
+            "",
+            "store.path",
+            lang.pick(
+                format!("the folder {} is not there or cannot be written", folder.display()),
+                format!("目录 {} 不存在或不可写", folder.display()),
+            ),
+            lang.pick("make it, or name another", "请创建该目录或改用其他路径"),
+        ),
+    }
+    if config.api_keys.is_empty() {
+        found.warning(
+            "",
+            "api_keys",
+            lang.pick("nobody may use the API", "没有任何人可以使用 API").to_owned(),
+            lang.pick("evergate keys new --merchant NAME", "evergate keys new --merchant 商户名"),
+        );
+    }
+    if let Err(mistakes) = crate::serve::merchants(config) {
+        for (field, rule) in mistakes {
+            found.error("", &field, rule, lang.pick("see the reference", "请参考默认配置"));
+        }
+    }
+}
+
+async fn channel(
+    args: &CheckArgs,
+    config: &Config,
+    id: &ChannelId,
+    settings: &ChannelSettings,
+    found: &mut Findings,
+) {
+    let notify = ChannelSettings::default_notify_url(&config.public_url(), id);
+    for certificate in settings.certificates() {
+        judge_certificate(id, &certificate, crate::clock::now(), found);
+    }
+    let (codec, limits) = match settings.build(id, &notify) {
+        Ok(built) => built,
+        Err(mistakes) => {
+            for error in mistakes {
+                found.mistake(&args.config, id.as_str(), config.placed(error));
+            }
+            return;
+        }
+    };
+    let good = found.lang.pick("keys and parameters fit each other", "密钥与参数相符");
+    found.ok(id.as_str(), found.lang.pick("settings", "配置"), good.to_owned());
+    if args.offline {
+        return;
+    }
+    let driver = crate::clock::driver();
+    match driver.set_channel(id.clone(), codec, &limits) {
+        Ok(()) => ask(&Arc::new(driver), id, settings, found).await,
+        Err(error) => {
+            let fix = "install the system's TLS certificates (Debian: ca-certificates), or set \
+                       ca_file";
+            found.error(id.as_str(), "tls", error.to_string(), fix);
+        }
+    }
+}
+
+fn judge_certificate(
+    id: &ChannelId,
+    certificate: &CertificateInfo,
+    now: Timestamp,
+    found: &mut Findings,
+) {
+    let lang = found.lang;
+    let days = |from: Timestamp, to: Timestamp| to.since(from).as_secs() / 86_400;
+    let until = day(certificate.not_after);
+    let renew = lang.pick("renew it at the provider", "请到服务商处更新证书");
+    if now < certificate.not_before {
+        let text = lang.pick(
+            format!("is valid only from {}", day(certificate.not_before)),
+            format!("{} 起才生效", day(certificate.not_before)),
+        );
+        found.error(id.as_str(), &certificate.name, text, renew);
+    } else if now >= certificate.not_after {
+        let text = lang.pick(format!("ended on {until}"), format!("已于 {until} 过期"));
+        found.error(id.as_str(), &certificate.name, text, renew);
+    } else if now + NEAR_END >= certificate.not_after {
+        let left = days(now, certificate.not_after);
+        let text = lang.pick(
+            format!("ends on {until}, in {left} days"),
+            format!("将于 {until} 过期，还剩 {left} 天"),
+        );
+        found.warning(id.as_str(), &certificate.name, text, renew);
+    } else {
+        let text = lang.pick(format!("valid until {until}"), format!("有效期至 {until}"));
+        found.ok(id.as_str(), &certificate.name, text);
+    }
+}
+
+fn day(at: Timestamp) -> String {
+    jiff::Timestamp::from_second(at.as_secs())
+        .map_or_else(|_| "?".to_owned(), |t| t.strftime("%Y-%m-%d").to_string())
+}
+
+/// Asks a harmless signed question, and says how far it came.
+async fn ask(
+    driver: &Arc<Driver>,
+    id: &ChannelId,
+    settings: &ChannelSettings,
+    found: &mut Findings,
+) {
+    let probe = driver.probe(id, &settings.probe_operation()).await;
+    judge_probe(id, &probe, found);
+    if let Some(skew) = probe.clock_skew_s {
+        judge_clock(id, skew, found);
+    }
+}
+
+fn judge_probe(id: &ChannelId, probe: &Probe, found: &mut Findings) {
+    let lang = found.lang;
+    let why = probe.fault.as_ref().map_or(String::new(), |f| format!("{}: {}", f.code, f.detail));
+    let (layer, fix) = match probe.reached {
+        ProbeLayer::Accepted => {
+            let text = lang.pick(
+                format!("the provider accepted it in {} ms", probe.took.as_millis()),
+                format!("服务商已接受，用时 {} 毫秒", probe.took.as_millis()),
+            );
+            found.ok(id.as_str(), lang.pick("signed call", "签名调用"), text);
+            return;
+        }
+        ProbeLayer::Answered => (
+            lang.pick("signed call", "签名调用"),
+            lang.pick(
+                "the provider refused the credentials or the answer does not prove itself: \
+                 compare app id, keys and certificates with the provider's console",
+                "服务商拒绝了凭据，或应答无法验签：请与服务商后台核对应用号、密钥和证书",
+            ),
+        ),
+        ProbeLayer::Http => (
+            "http",
+            lang.pick(
+                "connected, but no whole answer: check base_url and the proxy between",
+                "已连接但没有完整应答：请检查 base_url 和中间代理",
+            ),
+        ),
+        ProbeLayer::Tls => (
+            "tls",
+            lang.pick(
+                "check base_url, the system's TLS certificates, or set ca_file",
+                "请检查 base_url、系统 TLS 证书，或设置 ca_file",
+            ),
+        ),
+        ProbeLayer::Connect => (
+            "connect",
+            lang.pick(
+                "nothing listens there, or a firewall is between",
+                "对方未监听，或被防火墙拦截",
+            ),
+        ),
+        ProbeLayer::Dns => (
+            "dns",
+            lang.pick("the name has no address: check base_url and DNS", "域名无法解析：请检查 base_url 和 DNS"),
+        ),
+        ProbeLayer::Local => {
+            (lang.pick("local", "本地"), lang.pick("see the message", "见错误信息"))
+        }
+    };
+    found.error(id.as_str(), layer, why, fix);
+}
+
+fn judge_clock(id: &ChannelId, skew_s: i64, found: &mut Findings) {
+    let lang = found.lang;
+    let name = lang.pick("clock", "时钟");
+    let text = lang.pick(
+        format!("the provider's clock differs by {skew_s} s"),
+        format!("与服务商时钟相差 {skew_s} 秒"),
+    );
+    let fix = lang.pick("let NTP set this machine's clock", "请用 NTP 校准本机时钟");
+    match skew_s.abs() {
+        off if off > SKEW_S.1 => found.error(id.as_str(), name, text, fix),
+        off if off > SKEW_S.0 => found.warning(id.as_str(), name, text, fix),
+        _ => found.ok(id.as_str(), name, text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn level_of(not_before_d: i64, not_after_d: i64) -> Level {
+        let day = |d: i64| Timestamp::from_secs(1_800_000_000 + d * 86_400);
+        let certificate = CertificateInfo {
+            name: "merchant_certificate".into(),
+            subject: "CN=1600000000".into(),
+            not_before: day(not_before_d),
+            not_after: day(not_after_d),
+        };
+        let mut found = Findings::new(Lang::En);
+        let id = ChannelId::new("wechat-main").unwrap();
+        judge_certificate(&id, &certificate, day(0), &mut found);
+        found.worst()
+    }
+
+    #[test]
+    fn certificates_are_judged_by_their_days() {
+        assert_eq!(level_of(-10, 31), Level::Ok);
+        assert_eq!(level_of(-10, 29), Level::Warning);
+        assert_eq!(level_of(-10, 0), Level::Error);
+        assert_eq!(level_of(1, 300), Level::Error);
+    }
+
+    #[test]
+    fn clocks_are_judged_by_their_difference() {
+        let id = ChannelId::new("alipay-main").unwrap();
+        for (skew, level) in [(5, Level::Ok), (-31, Level::Warning), (241, Level::Error)] {
+            let mut found = Findings::new(Lang::En);
+            judge_clock(&id, skew, &mut found);
+            assert_eq!(found.worst(), level, "{skew}");
+        }
+    }
+}

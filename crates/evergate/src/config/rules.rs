@@ -1,0 +1,162 @@
+//! What must hold between settings that each read well by themselves.
+
+use std::collections::BTreeSet;
+
+use toml::de::DeTable;
+
+use super::read::{Reader, place};
+use super::Config;
+
+/// Notes every rule that is broken.
+pub(super) fn check<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, config: &Config) {
+    server(reader, document, config);
+    keys(reader, document, config);
+    merchants(reader, document, config);
+    policy(reader, document, config);
+    health(reader, document, &config.health);
+    if document.get("channels").is_none() {
+        let fix = "add one `[[channels]]` for each account, the preferred one first";
+        reader.note(0..0, "channels", "there is none, so nothing can be paid", fix);
+    }
+}
+
+fn server<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, config: &Config) {
+    let mut rule = |key: &str, holds: bool, rule: &str, fix: &str| {
+        if !holds {
+            let span = place(document, "server", None, key);
+            reader.note(span, &format!("server.{key}"), rule, fix);
+        }
+    };
+    let server = &config.server;
+    if let Some(url) = &server.public_url {
+        let good = reqwest::Url::parse(url)
+            .is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.query().is_none());
+        let text = "it must be an http or https address without a query";
+        rule("public_url", good, text, "write it like `https://pay.example.com`");
+    }
+    let positive = "it must be at least 1";
+    rule("max_connections", server.max_connections > 0, positive, "leave it out for 4096");
+    rule("max_requests", server.max_requests > 0, positive, "leave it out for 512");
+    rule("workers", server.workers > 0, positive, "leave it out for 64");
+    let body = (1_024..=16 << 20).contains(&server.max_body_bytes);
+    rule("max_body_bytes", body, "it must be 1024 to 16777216", "leave it out for 262144");
+    for (key, value) in [
+        ("header_timeout_ms", server.header_timeout_ms),
+        ("body_timeout_ms", server.body_timeout_ms),
+    ] {
+        rule(key, value > 0, positive, "leave it out for 10000");
+    }
+    let idle = server.idle_timeout_ms > server.request_timeout_ms;
+    let text = "it must be longer than request_timeout_ms";
+    rule("idle_timeout_ms", idle, text, "raise it, or lower the other");
+    let deadline = config.policy.request_deadline_ms.unwrap_or(10_000);
+    let enough = server.request_timeout_ms > deadline;
+    let text = "it must be longer than policy.request_deadline_ms";
+    rule("request_timeout_ms", enough, text, "raise it, or lower the other");
+}
+
+fn keys<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, config: &Config) {
+    let mut seen = BTreeSet::new();
+    for (index, key) in config.api_keys.iter().enumerate() {
+        let mut note = |field: &str, rule: &str, fix: &str| {
+            let span = place(document, "api_keys", Some(index), field);
+            reader.note(span, &format!("api_keys[{index}].{field}"), rule, fix);
+        };
+        let is_hash = key.hash.len() == 64 && key.hash.bytes().all(|b| b.is_ascii_hexdigit());
+        if !is_hash {
+            let fix = "make a key with `evergate keys new` and copy the line that it prints";
+            note("hash", "it must be the key's SHA-256 in 64 hex digits", fix);
+        } else if !seen.insert(key.hash.to_ascii_lowercase()) {
+            note("hash", "another key has the same hash", "make one key for each holder");
+        }
+        if key.role == server::Role::Merchant && key.merchant.is_none() {
+            let fix = "add `merchant = \"...\"`, or give it the role operator";
+            note("merchant", "a key of the role merchant needs one", fix);
+        }
+    }
+}
+
+fn merchants<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, config: &Config) {
+    let mut seen = BTreeSet::new();
+    for (index, merchant) in config.merchants.iter().enumerate() {
+        let mut note = |field: &str, rule: &str, fix: &str| {
+            let span = place(document, "merchants", Some(index), field);
+            reader.note(span, &format!("merchants[{index}].{field}"), rule, fix);
+        };
+        if !seen.insert(merchant.name.clone()) {
+            note("name", "two merchants have this name", "keep one of them");
+        }
+        let Some(url) = &merchant.webhook_url else { continue };
+        let good =
+            reqwest::Url::parse(url).is_ok_and(|u| matches!(u.scheme(), "http" | "https"));
+        if !good {
+            note("webhook_url", "it must be an http or https address", "such as https://…");
+        }
+        if merchant.webhook_secrets.is_empty() && merchant.webhook_secrets_file.is_none() {
+            let fix = "add `webhook_secrets = [\"whsec_...\"]`, or `webhook_secrets_file`";
+            note("webhook_secrets", "messages must be signed with at least one secret", fix);
+        }
+    }
+}
+
+fn policy<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, config: &Config) {
+    let policy = &config.policy;
+    let mut note = |key: &str, rule: &str, fix: &str| {
+        let span = place(document, "policy", None, key);
+        reader.note(span, &format!("policy.{key}"), rule, fix);
+    };
+    for (key, value) in [
+        ("request_deadline_ms", policy.request_deadline_ms),
+        ("lease_ms", policy.lease_ms),
+        ("expiry_s", policy.expiry_s),
+        ("expiry_s_min", policy.expiry_s_min),
+        ("tries_per_request", policy.tries_per_request.map(|tries| tries as u64)),
+    ] {
+        if value == Some(0) {
+            note(key, "it must be at least 1", "leave it out for the default");
+        }
+    }
+    let (least, most) = (policy.expiry_s_min.unwrap_or(60), policy.expiry_s_max.unwrap_or(86_400));
+    let usual = policy.expiry_s.unwrap_or(900);
+    if least > most || !(least..=most).contains(&usual) {
+        let rule = "it must hold expiry_s_min <= expiry_s <= expiry_s_max";
+        note("expiry_s", rule, "the defaults are 60, 900 and 86400");
+    }
+    for (key, waits) in [
+        ("query_waits_ms", &policy.query_waits_ms),
+        ("close_waits_ms", &policy.close_waits_ms),
+        ("refund_waits_ms", &policy.refund_waits_ms),
+    ] {
+        if waits.as_ref().is_some_and(|w| w.is_empty() || w.contains(&0)) {
+            let fix = "write milliseconds, such as [3000, 10000, 30000]; the last one repeats";
+            note(key, "it must be a list of waits, each at least 1", fix);
+        }
+    }
+}
+
+fn health<'t>(
+    reader: &mut Reader<'t>,
+    document: &DeTable<'t>,
+    health: &resilience::Settings,
+) {
+    let mut rule = |key: &str, holds: bool, rule: &str, fix: &str| {
+        if !holds {
+            let span = place(document, "health", None, key);
+            reader.note(span, &format!("health.{key}"), rule, fix);
+        }
+    };
+    let share = |x: f64| x > 0.0 && x < 1.0;
+    let text = "it must be above 0 and below 1";
+    rule("base_failure_rate", share(health.base_failure_rate), text, "the default is 0.005");
+    rule("fault_failure_rate", share(health.fault_failure_rate), text, "the default is 0.3");
+    let above = health.fault_failure_rate > health.base_failure_rate;
+    let text = "it must be above base_failure_rate";
+    rule("fault_failure_rate", above, text, "the defaults are 0.3 and 0.005");
+    let ordered = health.suspect_threshold > 0.0 && health.threshold >= health.suspect_threshold;
+    let text = "it must hold 0 < suspect_threshold <= threshold";
+    rule("threshold", ordered, text, "the defaults are 4.0 and 11.5");
+    let text = "it must be at least 1";
+    rule("consecutive_failures", health.consecutive_failures > 0, text, "the default is 3");
+    rule("hold_off_ms", health.hold_off_ms > 0, text, "the default is 5000");
+    rule("probes_to_ramp", health.probes_to_ramp > 0, text, "the default is 3");
+}

@@ -1,0 +1,399 @@
+//! `evergate demo`: a gateway, fake providers, a shop and its shoppers in one process; an
+//! outage in the middle; and at the end two sets of books that must agree.
+//!
+//! The gateway is started from a configuration text by the same way as `evergate serve`, and
+//! shoppers, shop and providers reach each other over real HTTP. Only times are shorter, so
+//! that half a minute tells the story.
+
+mod books;
+mod live;
+mod phases;
+mod receiver;
+mod report;
+mod shopper;
+mod stage;
+mod tally;
+mod till;
+mod timing;
+mod traffic;
+
+use std::io::IsTerminal as _;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use domain::{Method, Payment};
+use sandbox::{ProviderKind, Scenario};
+use store::{Filter, MessageState};
+use tokio::task::JoinSet;
+
+pub use books::{Comparison, Totals, compare};
+pub use receiver::{Received, Receiver};
+pub use report::{ChannelFigures, Report};
+pub use stage::{FAST_CHANNEL, FAST_POLICY, Stage, StageOptions};
+pub use traffic::{Visit, plan};
+
+use crate::args::DemoArgs;
+use crate::lang::Lang;
+use live::{ChannelLine, Frame, Live};
+use shopper::Town;
+use tally::{Ending, Tally};
+use till::Till;
+
+/// How long the books may take to become quiet once all shoppers have gone.
+const SETTLING: Duration = Duration::from_secs(90);
+
+/// A run in the middle.
+struct Run<'a> {
+    args: &'a DemoArgs,
+    lang: Lang,
+    live: &'a Live,
+    stage: &'a Stage,
+    town: Arc<Town>,
+    scenario: Scenario,
+    began: Instant,
+}
+
+/// Runs a demo. `quiet` shows nothing while it runs.
+///
+/// # Errors
+/// When a part cannot be started. A bad result is no error; the report says it.
+pub async fn run(args: &DemoArgs, lang: Lang, as_json: bool) -> Result<bool> {
+    crate::init();
+    let color = !args.no_color && std::io::stderr().is_terminal();
+    let scenario = scenario(args)?;
+    let stage = Stage::start(&StageOptions::of(args)).await?;
+    let live = Live::new(lang, color, stage.channel_names().len());
+    live.say(&greeting(args, lang, &scenario, &stage));
+    let report = perform(args, lang, &live, &stage, scenario).await?;
+    live.clear();
+    if as_json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        let color = !args.no_color && std::io::stdout().is_terminal();
+        print!("\n{}", report.text(lang, color));
+    }
+    if args.keep && !report.interrupted {
+        eprintln!("{}", stage.invitation(lang));
+        tokio::signal::ctrl_c().await?;
+    }
+    let good = report.is_good();
+    stage.end().await?;
+    Ok(good)
+}
+
+/// Runs a demo without a word and gives its report; for `bench`.
+///
+/// # Errors
+/// When a part cannot be started.
+pub async fn report(args: &DemoArgs) -> Result<Report> {
+    crate::init();
+    let scenario = scenario(args)?;
+    let stage = Stage::start(&StageOptions::of(args)).await?;
+    let report = perform(args, Lang::En, &Live::silent(), &stage, scenario).await?;
+    stage.end().await?;
+    Ok(report)
+}
+
+/// The scenario by name or file, as long as the traffic.
+fn scenario(args: &DemoArgs) -> Result<Scenario> {
+    let scenario = load_scenario(&args.scenario)?;
+    let factor = args.duration.as_secs_f64() / scenario.duration_s.max(0.001);
+    Ok(scenario.scaled(factor))
+}
+
+/// A scenario that comes with the sandbox, or one in a file.
+///
+/// # Errors
+/// When there is no such name and no such file, or the file has mistakes.
+pub fn load_scenario(name: &str) -> Result<Scenario> {
+    if let Some(scenario) = Scenario::embedded(name) {
+        return Ok(scenario);
+    }
+    let file = std::path::Path::new(name);
+    if !file.exists() {
+        let known = Scenario::names().join(", ");
+        bail!("no scenario and no file is named `{name}`; the scenarios are {known}");
+    }
+    let text = std::fs::read_to_string(file).with_context(|| format!("the scenario {name}"))?;
+    let read = match file.extension().is_some_and(|e| e == "json") {
+        true => Scenario::from_json(&text),
+        false => Scenario::from_toml(&text),
+    };
+    read.with_context(|| format!("the scenario {name}"))
+}
+
+fn greeting(args: &DemoArgs, lang: Lang, scenario: &Scenario, stage: &Stage) -> String {
+    let what = lang.pick(&scenario.description.en, &scenario.description.zh);
+    lang.pick(
+        format!(
+            "Evergate demo: gateway on {}, providers (sandbox) on {}\n\
+             {} shoppers/s for {} s, seed {}, scenario {}: {what}\n",
+            stage.url(),
+            stage.sandbox.base_url(),
+            args.rate,
+            args.duration.as_secs_f64(),
+            args.seed,
+            scenario.name
+        ),
+        format!(
+            "Evergate 演示：网关 {}，支付服务商（沙箱）{}\n\
+             每秒 {} 位顾客，持续 {} 秒，种子 {}，场景 {}：{what}\n",
+            stage.url(),
+            stage.sandbox.base_url(),
+            args.rate,
+            args.duration.as_secs_f64(),
+            args.seed,
+            scenario.name
+        ),
+    )
+}
+
+async fn perform(
+    args: &DemoArgs,
+    lang: Lang,
+    live: &Live,
+    stage: &Stage,
+    scenario: Scenario,
+) -> Result<Report> {
+    let town = Town {
+        api: stage.api()?,
+        till: Till::new(&stage.sandbox.base_url())?,
+        tally: Arc::new(Tally::new(Arc::clone(&stage.seen))),
+        run: format!("D{}-{}", args.seed, crate::clock::random_text::<6>()),
+    };
+    let since = crate::clock::now();
+    stage.sandbox.load_scenario(&scenario);
+    let began = Instant::now();
+    let run = Run { args, lang, live, stage, town: Arc::new(town), scenario, began };
+    let mut visits = JoinSet::new();
+    let interrupted = run.open_the_doors(&mut visits).await;
+    let last_shopper = Instant::now();
+    stage.sandbox.faults().clear();
+    let payments = run.settle(&mut visits, since, interrupted).await?;
+    Ok(run.judge(&payments, interrupted, last_shopper.elapsed()))
+}
+
+impl Run<'_> {
+    /// Lets shoppers in at their times, whatever the gateway does. Says whether it was stopped.
+    async fn open_the_doors(&self, visits: &mut JoinSet<()>) -> bool {
+        let plan = plan(self.args.seed, self.args.rate, self.args.duration);
+        let arrivals = async {
+            for visit in plan {
+                tokio::time::sleep_until((self.began + visit.at).into()).await;
+                let town = Arc::clone(&self.town);
+                visits.spawn(async move { town.visit(&visit).await });
+            }
+            tokio::time::sleep_until((self.began + self.args.duration).into()).await;
+        };
+        tokio::select! {
+            () = arrivals => false,
+            _ = tokio::signal::ctrl_c() => true,
+            () = self.narrate(self.args.duration) => false,
+        }
+    }
+
+    /// Shows how things are, and what the sandbox does; ends only by being dropped.
+    async fn narrate(&self, of: Duration) {
+        let mut phases = phases::phases(&self.scenario, self.lang).into_iter().peekable();
+        let mut phase = self.lang.pick("all is well", "一切正常").to_owned();
+        let mut screen = Screen::default();
+        loop {
+            let at = self.began.elapsed();
+            while let Some(next) = phases.next_if(|next| next.at <= at) {
+                self.live.announce(next.at, &next.text);
+                phase = next.text;
+            }
+            if self.live.is_due(at) {
+                self.live.show(&screen.frame(self, at, of, &phase));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits for the last shoppers and then for the books; both waits are bounded.
+    async fn settle(
+        &self,
+        visits: &mut JoinSet<()>,
+        since: domain::Timestamp,
+        interrupted: bool,
+    ) -> Result<Vec<Payment>> {
+        let patience = if interrupted { SETTLING / 6 } else { SETTLING };
+        let until = Instant::now() + patience;
+        let words = self.lang.pick("settling", "正在查清剩余状态");
+        let shown = async {
+            let mut screen = Screen::default();
+            loop {
+                let at = self.began.elapsed();
+                if self.live.is_due(at) {
+                    self.live.show(&screen.frame(self, at, self.args.duration, words));
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let quiet = async {
+            let gone = async { while visits.join_next().await.is_some() {} };
+            // Whoever is still there at the end shows in the report as waiting.
+            let _ = tokio::time::timeout_at(until.into(), gone).await;
+            loop {
+                let payments = self.payments(since).await?;
+                let told = self.stage.store().messages(Some(MessageState::Pending), 1).await?;
+                let quiet = payments.iter().all(|p| books::unsettled(p).is_none());
+                if (quiet && told.is_empty()) || Instant::now() >= until {
+                    return anyhow::Ok(payments);
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        tokio::select! {
+            payments = quiet => payments,
+            () = shown => bail!("the screen ended"),
+            _ = tokio::signal::ctrl_c(), if !interrupted => self.payments(since).await,
+        }
+    }
+
+    /// Everything of this run, read back from the store.
+    async fn payments(&self, since: domain::Timestamp) -> Result<Vec<Payment>> {
+        let mut all: Vec<Payment> = Vec::new();
+        loop {
+            let before = all.last().map(|p| p.id);
+            let filter =
+                Filter { since: Some(since), before, limit: 500, ..Filter::default() };
+            let page = self.stage.store().list(&filter).await?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+
+    fn judge(&self, payments: &[Payment], interrupted: bool, settling: Duration) -> Report {
+        let tally = &self.town.tally;
+        let endings = tally.endings();
+        let count = |test: fn(&Ending) -> bool| endings.iter().filter(|e| test(e)).count() as u64;
+        let (needless, forced): (Vec<&Ending>, Vec<&Ending>) = endings
+            .iter()
+            .filter(|e| matches!(e, Ending::CouldNot { .. }))
+            .partition(|e| self.was_needless(e));
+        let (added, whole) = tally.latencies();
+        let received = self.stage.receiver.received();
+        let untold = payments.iter().filter(|p| {
+            matches!(p.state, domain::PaymentState::Paid { .. })
+                && !received.paid.contains(&p.id.to_string())
+        });
+        let reroute = self.scenario.first_fault_s().and_then(|s| {
+            tally.first_reroute_after(self.began + Duration::from_secs_f64(s))
+        });
+        let mut report = Report {
+            version: env!("CARGO_PKG_VERSION"),
+            seed: self.args.seed,
+            rate: self.args.rate,
+            duration_s: self.args.duration.as_secs_f64(),
+            scenario: self.scenario.name.clone(),
+            interrupted,
+            totals: books::totals(payments),
+            abandoned: count(|e| matches!(e, Ending::Left)),
+            refused: count(|e| matches!(e, Ending::Refused)),
+            lost: 0,
+            lost_sales: needless.len() as u64,
+            no_channel_left: forced.len() as u64,
+            charged_twice: 0,
+            unknown: 0,
+            mismatches: 0,
+            fault_to_reroute_ms: reroute.map(|r| u64::try_from(r.as_millis()).unwrap_or(u64::MAX)),
+            added_p50_us: added.p50_us,
+            added_p99_us: added.p99_us,
+            create_p50_us: whole.p50_us,
+            create_p99_us: whole.p99_us,
+            webhooks_delivered: received.messages.len() as u64,
+            webhooks_missing: untold.count() as u64,
+            unknown_settled: self.seen(|seen| seen.settled),
+            settle_ms: u64::try_from(settling.as_millis()).unwrap_or(u64::MAX),
+            channels: self.figures(payments),
+            findings: Vec::new(),
+        };
+        report.judge(compare(payments, &self.stage.sandbox.books()));
+        for ending in needless {
+            report.findings.push(format!("lost: a shopper could not pay: {ending:?}"));
+        }
+        let violations = tally.violations();
+        report.mismatches += violations.len() as u64 + received.forged;
+        report.findings.extend(violations.into_iter().map(|v| format!("mismatch: {v}")));
+        if received.forged > 0 {
+            report.findings.push(format!("mismatch: {} webhooks were forged", received.forged));
+        }
+        report
+    }
+
+    /// Whether a shopper who could not pay could have: a channel that takes one of the
+    /// shopper's methods had no fault all the while.
+    fn was_needless(&self, ending: &Ending) -> bool {
+        let Ending::CouldNot { methods, from, to } = ending else { return false };
+        let at = |moment: &Instant| moment.saturating_duration_since(self.began);
+        let well = |provider| phases::was_well(&self.scenario, provider, at(from), at(to));
+        methods.iter().any(|method| match method {
+            Method::Alipay => well(ProviderKind::Alipay) || well(ProviderKind::Stripe),
+            Method::WechatPay => well(ProviderKind::WechatPay) || well(ProviderKind::Stripe),
+            _ => well(ProviderKind::Stripe),
+        })
+    }
+
+    fn seen<T>(&self, read: impl FnOnce(&timing::Seen) -> T) -> T {
+        read(&self.stage.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn figures(&self, payments: &[Payment]) -> Vec<ChannelFigures> {
+        let of = |name: &domain::ChannelId| {
+            let counts = self.seen(|seen| seen.channels.get(name).copied().unwrap_or_default());
+            let paid = payments.iter().flat_map(|p| &p.attempts);
+            let paid = paid.filter(|a| a.channel == *name && a.receipt().is_some());
+            ChannelFigures {
+                name: name.to_string(),
+                calls: counts.good + counts.bad,
+                failed: counts.bad,
+                paid: paid.count() as u64,
+            }
+        };
+        self.stage.channel_names().iter().map(of).collect()
+    }
+}
+
+/// What the screen remembers from one second to the next.
+#[derive(Default)]
+struct Screen {
+    /// Counts at the beginning of the second that is shown.
+    last: Vec<timing::Counts>,
+    last_at: Duration,
+    lines: Vec<ChannelLine>,
+}
+
+impl Screen {
+    fn frame(&mut self, run: &Run<'_>, at: Duration, of: Duration, phase: &str) -> Frame {
+        let names = run.stage.channel_names();
+        if at >= self.last_at + Duration::from_secs(1) || self.lines.is_empty() {
+            let now: Vec<timing::Counts> = run.seen(|seen| {
+                names.iter().map(|n| seen.channels.get(n).copied().unwrap_or_default()).collect()
+            });
+            self.last.resize(names.len(), timing::Counts::default());
+            let seconds = at.saturating_sub(self.last_at).as_secs_f64().max(0.2);
+            let lines = names.iter().zip(&now).zip(&self.last).map(|((name, now), last)| {
+                let (good, bad) = (now.good - last.good, now.bad - last.bad);
+                ChannelLine {
+                    name: name.to_string(),
+                    per_second: ((good + bad) as f64 / seconds).round() as u64,
+                    success: (good + bad > 0).then(|| 100 * good / (good + bad)),
+                    health: "",
+                }
+            });
+            self.lines = lines.collect();
+            (self.last, self.last_at) = (now, at);
+        }
+        for line in &mut self.lines {
+            line.health = run.stage.worst_health(&line.name);
+        }
+        let (asked, paid, rerouted) = run.town.tally.so_far();
+        let (unknown, settled) = run.seen(|s| (s.unsettled.len() as u64, s.settled));
+        let channels = self.lines.clone();
+        Frame { at, of, channels, asked, paid, rerouted, unknown, settled, phase: phase.to_owned() }
+    }
+}

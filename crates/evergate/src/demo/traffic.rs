@@ -1,0 +1,242 @@
+//! The shoppers of a demo, decided in advance by a seed.
+//!
+//! The generator is open-loop: arrivals are a Poisson process that does not wait for answers,
+//! so that a slow gateway meets a queue and not a quiet shop. Each purpose draws from a stream
+//! of its own; a new draw disturbs no old seed.
+
+use std::time::Duration;
+
+use domain::Method;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// One shopper's visit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Visit {
+    /// From 0, by arrival.
+    pub number: usize,
+    /// When the shopper asks to pay, counted from the start.
+    pub at: Duration,
+    /// The amount in fen.
+    pub amount_minor: i64,
+    /// What the shop lets the shopper pay with, the preferred one first.
+    pub methods: Vec<Method>,
+    /// How the card is, when one is used.
+    pub card: Card,
+    /// What the shopper does with the code.
+    pub intent: Intent,
+    /// Between the code and the payment.
+    pub think: Duration,
+    /// How the shop repeats the request.
+    pub repeat: Repeat,
+    /// What the shop gives back afterwards, in percent of the amount.
+    pub refund_percent: Option<i64>,
+}
+
+/// How a shopper's card is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Card {
+    /// Typed in, and good.
+    Typed,
+    /// Saved at the provider, and good: the create call itself charges.
+    Saved,
+    /// Typed in, and refused by its bank.
+    TypedRefused,
+    /// Saved, and refused by its bank.
+    SavedRefused,
+}
+
+impl Card {
+    /// Whether the shop charges it without the shopper's help.
+    pub fn is_saved(self) -> bool {
+        matches!(self, Card::Saved | Card::SavedRefused)
+    }
+
+    /// Whether its bank says no.
+    pub fn is_refused(self) -> bool {
+        matches!(self, Card::TypedRefused | Card::SavedRefused)
+    }
+}
+
+/// What a shopper does once there is something to pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// Pays.
+    Pays,
+    /// Goes away; the shop cancels the order a little later.
+    Leaves,
+    /// Asks for another code and then pays both, the new one first.
+    PaysOldCodeToo,
+}
+
+/// How the shop's own software repeats a request, as software does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// Not at all.
+    Once,
+    /// Twice at the same time under one idempotency key (a double click).
+    DoubleClick,
+    /// Again later, by order number only (a crash and a restart).
+    OrderAgain,
+}
+
+/// Every visit within `duration` at `rate` a second.
+pub fn plan(seed: u64, rate: f64, duration: Duration) -> Vec<Visit> {
+    let mut streams = Streams::new(seed);
+    let mut at = 0.0;
+    let mut visits = Vec::new();
+    loop {
+        at += exponential(&mut streams.arrivals, rate);
+        if at >= duration.as_secs_f64() {
+            return visits;
+        }
+        visits.push(streams.visit(visits.len(), Duration::from_secs_f64(at)));
+    }
+}
+
+struct Streams {
+    arrivals: ChaCha8Rng,
+    methods: ChaCha8Rng,
+    amounts: ChaCha8Rng,
+    intents: ChaCha8Rng,
+    thinking: ChaCha8Rng,
+    repeats: ChaCha8Rng,
+    refunds: ChaCha8Rng,
+    cards: ChaCha8Rng,
+}
+
+/// The random stream of one purpose.
+pub fn stream(seed: u64, purpose: &str) -> ChaCha8Rng {
+    let text = format!("{seed}/demo/{purpose}");
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest.as_ref());
+    ChaCha8Rng::from_seed(bytes)
+}
+
+impl Streams {
+    fn new(seed: u64) -> Streams {
+        let stream = |purpose| stream(seed, purpose);
+        Streams {
+            arrivals: stream("arrivals"),
+            methods: stream("methods"),
+            amounts: stream("amounts"),
+            intents: stream("intents"),
+            thinking: stream("thinking"),
+            repeats: stream("repeats"),
+            refunds: stream("refunds"),
+            cards: stream("cards"),
+        }
+    }
+
+    fn visit(&mut self, number: usize, at: Duration) -> Visit {
+        let methods = methods(&mut self.methods);
+        let by_card = methods[0] == Method::Card;
+        let card = card(&mut self.cards);
+        let think = Duration::from_millis(self.thinking.random_range(200..=2_000));
+        Visit {
+            number,
+            at,
+            amount_minor: amount(&mut self.amounts),
+            card,
+            intent: intent(&mut self.intents, by_card),
+            think,
+            repeat: repeat(&mut self.repeats),
+            refund_percent: refund(&mut self.refunds),
+            methods,
+        }
+    }
+}
+
+/// A fresh number in `[0, 100)`.
+fn percent(rng: &mut ChaCha8Rng) -> f64 {
+    rng.random_range(0.0..100.0)
+}
+
+fn exponential(rng: &mut ChaCha8Rng, rate: f64) -> f64 {
+    -(1.0 - rng.random_range(0.0..1.0_f64)).ln() / rate
+}
+
+fn methods(rng: &mut ChaCha8Rng) -> Vec<Method> {
+    use Method::{Alipay, Card, WechatPay};
+    let (preferred, second) = match percent(rng) {
+        ..55.0 => (Alipay, WechatPay),
+        ..88.0 => (WechatPay, Alipay),
+        _ => (Card, Alipay),
+    };
+    match percent(rng) {
+        ..60.0 => vec![preferred],
+        _ => vec![preferred, second],
+    }
+}
+
+fn card(rng: &mut ChaCha8Rng) -> Card {
+    let saved = percent(rng) < 40.0;
+    match (percent(rng) < 8.0, saved) {
+        (false, false) => Card::Typed,
+        (false, true) => Card::Saved,
+        (true, false) => Card::TypedRefused,
+        (true, true) => Card::SavedRefused,
+    }
+}
+
+fn intent(rng: &mut ChaCha8Rng, by_card: bool) -> Intent {
+    match percent(rng) {
+        ..6.0 => Intent::Leaves,
+        ..8.0 if !by_card => Intent::PaysOldCodeToo,
+        _ => Intent::Pays,
+    }
+}
+
+fn repeat(rng: &mut ChaCha8Rng) -> Repeat {
+    match percent(rng) {
+        ..4.0 => Repeat::DoubleClick,
+        ..6.0 => Repeat::OrderAgain,
+        _ => Repeat::Once,
+    }
+}
+
+fn refund(rng: &mut ChaCha8Rng) -> Option<i64> {
+    let asked = percent(rng) < 3.0;
+    let share = rng.random_range(10..=90);
+    asked.then_some(share)
+}
+
+/// Log-normal in fen around 68 yuan, within what every channel takes.
+fn amount(rng: &mut ChaCha8Rng) -> i64 {
+    let (u, v) = (1.0 - rng.random_range(0.0..1.0_f64), rng.random_range(0.0..1.0_f64));
+    let normal = (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
+    let fen = (6_800_f64.ln() + 0.9 * normal).exp().round();
+    (fen as i64).clamp(500, 500_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_is_the_same_day_and_another_is_another() {
+        let day = plan(7, 50.0, Duration::from_secs(20));
+        assert_eq!(day, plan(7, 50.0, Duration::from_secs(20)));
+        assert_ne!(day, plan(8, 50.0, Duration::from_secs(20)));
+        let longer = plan(7, 50.0, Duration::from_secs(30));
+        assert_eq!(day, longer[..day.len()], "a longer day begins the same");
+    }
+
+    #[test]
+    fn shares_are_about_what_they_are_meant_to_be() {
+        let day = plan(1, 100.0, Duration::from_secs(100));
+        let share = |test: &dyn Fn(&Visit) -> bool| {
+            100.0 * day.iter().filter(|v| test(v)).count() as f64 / day.len() as f64
+        };
+        assert!((9_500..10_500).contains(&day.len()), "{}", day.len());
+        let prefers = |method| share(&move |v: &Visit| v.methods[0] == method);
+        assert!((prefers(Method::Alipay) - 55.0).abs() < 2.0);
+        assert!((prefers(Method::WechatPay) - 33.0).abs() < 2.0);
+        assert!((prefers(Method::Card) - 12.0).abs() < 2.0);
+        assert!((share(&|v| v.card.is_refused()) - 8.0).abs() < 1.0);
+        assert!((share(&|v| v.refund_percent.is_some()) - 3.0).abs() < 1.0);
+        assert!(day.iter().all(|v| (500..=500_000).contains(&v.amount_minor)));
+        assert!(day.is_sorted_by_key(|v| v.at));
+    }
+}

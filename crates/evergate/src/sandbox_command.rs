@@ -1,0 +1,145 @@
+//! `evergate sandbox`: the fake providers alone, and a configuration that works against them.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use sandbox::{Account, Options, Sandbox};
+use serde_json::json;
+
+use crate::args::SandboxArgs;
+use crate::lang::Lang;
+use crate::setup::{Keys, Setup};
+
+/// The files that a run writes or finds.
+const ACCOUNTS: &str = "accounts.json";
+const CONFIG: &str = "evergate.toml";
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// When the address is taken, or the folder cannot be written or holds files of another run.
+pub async fn run(args: &SandboxArgs, lang: Lang, as_json: bool) -> Result<()> {
+    crate::init();
+    let mut options = Options::demo(args.seed);
+    options.bind = args.bind;
+    options.time_scale = args.time_scale;
+    let mut secrets = None;
+    if let Some(dir) = &args.dir {
+        let known = dir.join(ACCOUNTS).exists() && !args.force;
+        if known {
+            options.accounts = read_accounts(&dir.join(ACCOUNTS))?;
+        } else {
+            secrets = Some(write(dir, args, &options.accounts)?);
+        }
+    }
+    let sandbox = Sandbox::start(options)
+        .await
+        .with_context(|| format!("cannot run the sandbox on {}", args.bind))?;
+    sandbox.reveal_keys(args.bind.ip().is_loopback());
+    let notify = format!("http://{}/v1/notifications/stripe-main", args.gateway);
+    sandbox.set_stripe_webhook("stripe-main", &notify);
+    if let Some(name) = &args.scenario {
+        sandbox.load_scenario(&crate::demo::load_scenario(name)?);
+    }
+    tell(args, lang, as_json, &sandbox, secrets.as_ref());
+    crate::serve::wait_for_a_signal().await?;
+    sandbox.shutdown().await;
+    Ok(())
+}
+
+/// The secrets that are shown once.
+struct Secrets {
+    merchant: String,
+    operator: String,
+    webhook: String,
+}
+
+fn read_accounts(file: &Path) -> Result<Vec<Account>> {
+    let text = fs::read_to_string(file).with_context(|| format!("{}", file.display()))?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("{}; --force makes new accounts", file.display()))
+}
+
+/// Writes accounts, keys and configuration. Refuses to touch what is there.
+fn write(dir: &Path, args: &SandboxArgs, accounts: &[Account]) -> Result<Secrets> {
+    let taken = [ACCOUNTS, CONFIG].iter().find(|name| dir.join(name).exists());
+    if let (Some(name), false) = (taken, args.force) {
+        bail!("{} is there already; --force replaces it", dir.join(name).display());
+    }
+    let key = |role: &str| {
+        let (secret, hash) = server::generate_key(crate::clock::random());
+        (secret, crate::keys::section("shop", role, &hash))
+    };
+    let ((merchant, shop), (operator, operators)) = (key("merchant"), key("operator"));
+    let webhook = server::generate_webhook_secret(crate::clock::random());
+    let mut keys = Keys::Files(Vec::new());
+    let text = Setup {
+        bind: args.gateway,
+        sandbox_url: &format!("http://{}", args.bind),
+        accounts: accounts.iter().map(|a| (a.name.clone(), a.merchant_material())).collect(),
+        api_keys: &format!("{shop}\n{operators}"),
+        merchant: "shop",
+        webhook: args.webhook.as_deref().map(|url| (url, webhook.as_str())),
+        store: "evergate.db",
+        each_channel: "",
+        more: "",
+    }
+    .text(&mut keys);
+    fs::create_dir_all(dir.join("keys")).with_context(|| format!("{}", dir.display()))?;
+    if let Keys::Files(files) = keys {
+        for (name, content) in files {
+            private(&dir.join(name), &content)?;
+        }
+    }
+    private(&dir.join(ACCOUNTS), &serde_json::to_string_pretty(accounts)?)?;
+    private(&dir.join(CONFIG), &text)?;
+    Ok(Secrets { merchant, operator, webhook })
+}
+
+/// Writes a file that only its owner may read.
+fn private(path: &Path, content: &str) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).with_context(|| format!("{}", path.display()))?;
+    file.write_all(content.as_bytes()).with_context(|| format!("{}", path.display()))
+}
+
+fn tell(
+    args: &SandboxArgs,
+    lang: Lang,
+    as_json: bool,
+    sandbox: &Sandbox,
+    secrets: Option<&Secrets>,
+) {
+    let url = sandbox.base_url();
+    let config = args.dir.as_ref().map(|dir| dir.join(CONFIG));
+    if as_json {
+        let told = json!({
+            "url": url,
+            "config": config,
+            "api_key": secrets.map(|s| &s.merchant),
+            "operator_key": secrets.map(|s| &s.operator),
+            "webhook_secret": secrets.map(|s| &s.webhook),
+        });
+        println!("{told}");
+        return;
+    }
+    println!("{} {url}", lang.pick("The fake providers listen on", "沙箱服务商地址："));
+    let Some(config) = config else { return };
+    if let Some(secrets) = secrets {
+        let (shop, operator, once) = lang.pick(
+            ("API key of the shop:    ", "API key of an operator: ", "(shown this once)"),
+            ("商户 API 密钥：", "运维 API 密钥：", "（仅显示这一次）"),
+        );
+        println!("{shop} {}\n{operator} {}  {once}", secrets.merchant, secrets.operator);
+        if args.webhook.is_some() {
+            println!("{} {}", lang.pick("Webhook secret:         ", "通知密钥："), secrets.webhook);
+        }
+    }
+    let next = lang.pick("Now run:", "接下来运行：");
+    println!("{next} evergate serve --config {}", config.display());
+}

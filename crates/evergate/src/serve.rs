@@ -1,0 +1,317 @@
+//! `evergate serve`: the parts of a gateway, started and ended in their order.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use domain::MerchantId;
+use engine::{Caller, Engine, Parts};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use providers::{Driver, Provider};
+use server::{
+    ApiKey, ApiKeys, App, Endpoint, Endpoints, MessageRenderer, Role, Running, Server,
+    ServerOptions, WebhookSecret, WorkersOptions, workers,
+};
+use store::{SqliteOptions, SqliteStore};
+
+use crate::args::ServeArgs;
+use crate::clock::{SystemClock, SystemEntropy};
+use crate::config::{Config, LogFormat, LogSection};
+use crate::wire::{self, ByDriver};
+
+/// How long idempotency records and ids of changes are kept.
+const KEEP: Duration = Duration::from_secs(7 * 86_400);
+/// How often housekeeping is done.
+const HOUSEKEEPING: Duration = Duration::from_secs(3_600);
+
+/// A gateway that runs.
+pub struct Gateway {
+    /// Does everything that has to do with money.
+    pub engine: Arc<Engine>,
+    /// Speaks to the providers.
+    pub driver: Arc<Driver>,
+    running: Running,
+    store: Arc<SqliteStore>,
+    housekeeping: tokio::task::JoinHandle<()>,
+}
+
+/// Runs a gateway until a signal ends it.
+///
+/// # Errors
+/// When the configuration has mistakes or a part cannot be started.
+pub async fn run(args: &ServeArgs) -> Result<()> {
+    let config = Config::load(&args.config)?;
+    logs(&config.log)?;
+    let mistakes = config.channel_mistakes();
+    if !mistakes.is_empty() {
+        return Err(crate::config::Mistakes { file: args.config.clone(), found: mistakes }.into());
+    }
+    let gateway = Gateway::start(&config, |caller| caller).await?;
+    tracing::info!(
+        address = %gateway.addr(), channels = config.channels.len(),
+        store = %config.store.path.display(), "evergate serves"
+    );
+    wait_for_a_signal().await?;
+    tracing::info!("a signal came; draining");
+    gateway.shutdown().await
+}
+
+impl Gateway {
+    /// Builds and starts every part. `watch` may put something between engine and driver.
+    ///
+    /// # Errors
+    /// When a part cannot be built or started.
+    pub async fn start(
+        config: &Config,
+        watch: impl FnOnce(Arc<dyn Caller>) -> Arc<dyn Caller>,
+    ) -> Result<Gateway> {
+        let channels = wire::channels(config).map_err(|mistakes| {
+            let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            anyhow!("{}", lines.join("\n"))
+        })?;
+        let driver = Arc::new(wire::driver(&channels)?);
+        let options = wire::options(config, &channels);
+        let path = &config.store.path;
+        let store = SqliteStore::open(path, SqliteOptions::default())
+            .with_context(|| format!("the store {}", path.display()))?;
+        let store = Arc::new(store);
+        let entropy = Arc::new(SystemEntropy);
+        let parts = Parts {
+            store: Arc::clone(&store) as _,
+            caller: watch(Arc::new(ByDriver(Arc::clone(&driver)))),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::clone(&entropy) as _,
+            render: Arc::new(MessageRenderer),
+            owner: format!("evergate-{}-{}", std::process::id(), crate::clock::random_text::<8>()),
+        };
+        let engine = Arc::new(Engine::new(parts, options, config.health.clone()));
+        engine.start().await.context("the store cannot be read")?;
+        let app = App {
+            engine: Arc::clone(&engine),
+            codecs: codecs(&driver),
+            entropy: Arc::clone(&entropy) as _,
+            keys: keys(config)?,
+            metrics: Some(recorder()?),
+        };
+        let endpoints = merchants(config).map_err(|mistakes| {
+            let lines: Vec<String> = mistakes.iter().map(|(f, r)| format!("{f}: {r}")).collect();
+            anyhow!("{}", lines.join("\n"))
+        })?;
+        let server = Server::start(app, limits(config))
+            .await
+            .with_context(|| format!("cannot listen on {}", config.server.bind))?;
+        let endpoints = Arc::new(Endpoints::new(endpoints));
+        let workers =
+            workers::spawn(Arc::clone(&engine), entropy, endpoints, workers_options(config))
+                .context("the sender of messages to merchants")?;
+        let housekeeping = tokio::spawn(keep_house(Arc::clone(&store), config.clone()));
+        let running = server.with_workers(workers);
+        Ok(Gateway { engine, driver, running, store, housekeeping })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.running.addr()
+    }
+
+    /// Lets requests that are under way end, then the workers, then closes the store.
+    ///
+    /// # Errors
+    /// When the store could not be closed well; what was acknowledged is durable all the same.
+    pub async fn shutdown(self) -> Result<()> {
+        self.housekeeping.abort();
+        // It holds the store; ends at once by being aborted.
+        let _ = self.housekeeping.await;
+        self.running.shutdown().await;
+        drop(self.engine);
+        match Arc::into_inner(self.store) {
+            Some(store) => store.close().await.context("the store"),
+            // Somebody still holds it: dropping the last handle closes it as well.
+            None => Ok(()),
+        }
+    }
+}
+
+/// Finds the codec of a channel for its notifications.
+fn codecs(driver: &Arc<Driver>) -> Arc<dyn server::Codecs> {
+    let driver = Arc::clone(driver);
+    Arc::new(move |channel: &domain::ChannelId| -> Option<Arc<dyn Provider>> {
+        driver.codec(channel)
+    })
+}
+
+fn keys(config: &Config) -> Result<ApiKeys> {
+    let keys = config.api_keys.iter().map(|key| {
+        let merchant = key.merchant.as_ref().map_or("", MerchantId::as_str);
+        let role = match key.role {
+            Role::Merchant => "merchant",
+            Role::Operator => "operator",
+        };
+        let usual = format!("{merchant}-{role}").trim_start_matches('-').to_owned();
+        ApiKey {
+            name: key.name.clone().unwrap_or(usual),
+            hash: key.hash.clone(),
+            role: key.role,
+            merchant: key.merchant.clone(),
+        }
+    });
+    ApiKeys::new(keys.collect()).map_err(|mistakes| {
+        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        anyhow!("{}", lines.join("\n"))
+    })
+}
+
+/// Where messages to merchants go.
+///
+/// # Errors
+/// Every secret that cannot be read: its field, and why.
+pub fn merchants(
+    config: &Config,
+) -> Result<HashMap<MerchantId, Endpoint>, Vec<(String, String)>> {
+    let (mut endpoints, mut mistakes) = (HashMap::new(), Vec::new());
+    for merchant in &config.merchants {
+        let Some(url) = merchant.webhook_url.clone() else { continue };
+        let at = |field: &str| format!("merchants.{}.{field}", merchant.name);
+        let mut texts: Vec<String> =
+            merchant.webhook_secrets.iter().map(|s| s.expose().to_owned()).collect();
+        if let Some(file) = &merchant.webhook_secrets_file {
+            match std::fs::read_to_string(file) {
+                Ok(text) => {
+                    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+                    texts.extend(lines.map(str::to_owned));
+                }
+                Err(error) => {
+                    let why = format!("{} cannot be read ({})", file.display(), error.kind());
+                    mistakes.push((at("webhook_secrets_file"), why));
+                }
+            }
+        }
+        let mut secrets = Vec::new();
+        for text in &texts {
+            match WebhookSecret::parse(text) {
+                Ok(secret) => secrets.push(secret),
+                Err(why) => mistakes.push((at("webhook_secrets"), why.to_string())),
+            }
+        }
+        endpoints.insert(merchant.name.clone(), Endpoint { url, secrets });
+    }
+    if mistakes.is_empty() { Ok(endpoints) } else { Err(mistakes) }
+}
+
+fn limits(config: &Config) -> ServerOptions {
+    let set = &config.server;
+    let millis = Duration::from_millis;
+    ServerOptions {
+        bind: set.bind,
+        max_body_bytes: set.max_body_bytes,
+        request_timeout: millis(set.request_timeout_ms),
+        header_timeout: millis(set.header_timeout_ms),
+        body_timeout: millis(set.body_timeout_ms),
+        idle_timeout: millis(set.idle_timeout_ms),
+        max_connections: set.max_connections,
+        max_connections_per_ip: set.max_connections_per_ip,
+        max_requests: set.max_requests,
+        notification_reserve: set.notification_reserve,
+        lame_duck: millis(set.lame_duck_ms),
+        drain_timeout: millis(set.drain_timeout_ms),
+    }
+}
+
+fn workers_options(config: &Config) -> WorkersOptions {
+    WorkersOptions {
+        max_payments: config.server.workers,
+        max_messages: config.server.workers,
+        drain_timeout: Duration::from_millis(config.server.drain_timeout_ms),
+        ..WorkersOptions::default()
+    }
+}
+
+/// The recorder of metrics: one for the process, however many gateways it starts.
+fn recorder() -> Result<PrometheusHandle> {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = RECORDER.get() {
+        return Ok(handle.clone());
+    }
+    const SECONDS: [f64; 14] =
+        [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+        .install_recorder()
+        .context("metrics")?;
+    Ok(RECORDER.get_or_init(|| handle).clone())
+}
+
+/// Forgets what is old, refreshes what changes slowly.
+async fn keep_house(store: Arc<SqliteStore>, config: Config) {
+    let upkeep = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            if let Ok(handle) = recorder() {
+                handle.run_upkeep();
+            }
+        }
+    };
+    let hourly = async {
+        loop {
+            tell_certificates(&config);
+            tokio::time::sleep(HOUSEKEEPING).await;
+            let before = crate::clock::now() - KEEP;
+            match store.purge(before, before).await {
+                Ok(purged) => tracing::debug!(?purged, "old records were forgotten"),
+                Err(error) => tracing::warn!(%error, "old records could not be forgotten"),
+            }
+        }
+    };
+    tokio::join!(upkeep, hourly);
+}
+
+/// When certificates end, for an alert in time.
+fn tell_certificates(config: &Config) {
+    for (id, settings) in &config.channels {
+        for certificate in settings.certificates() {
+            let labels = [("channel", id.to_string()), ("name", certificate.name.clone())];
+            metrics::gauge!("evergate_certificate_not_after_timestamp_seconds", &labels)
+                .set(certificate.not_after.as_secs() as f64);
+        }
+    }
+}
+
+/// Starts the log as configured.
+///
+/// # Errors
+/// When the level is not one.
+pub fn logs(settings: &LogSection) -> Result<()> {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_new(&settings.level)
+        .with_context(|| format!("log.level: `{}` cannot be read", settings.level))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match settings.format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => {
+            let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            builder.with_ansi(is_terminal).try_init()
+        }
+    };
+    started.map_err(|error| anyhow!("the log cannot be started: {error}"))
+}
+
+/// Ends with SIGINT or SIGTERM.
+///
+/// # Errors
+/// When signals cannot be listened for.
+pub async fn wait_for_a_signal() -> Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            ended = tokio::signal::ctrl_c() => ended?,
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! From a configuration to the parts of a running gateway.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use async_trait::async_trait;
+use domain::{Answer, ChannelId, Operation, Policy, Schedule, Timestamp};
+use engine::{Caller, Channel, Options};
+use providers::{CallLimits, ChannelSettings, Driver, Provider, SettingError};
+
+use crate::config::{Config, PolicySection};
+
+/// The driver as the engine's way to the providers.
+pub struct ByDriver(pub Arc<Driver>);
+
+#[async_trait]
+impl Caller for ByDriver {
+    async fn call(&self, channel: &ChannelId, op: &Operation, until: Timestamp) -> Answer {
+        self.0.call(channel, op, until).await
+    }
+}
+
+/// One channel, built.
+pub struct Built {
+    /// Its name.
+    pub id: ChannelId,
+    /// Its codec.
+    pub codec: Arc<dyn Provider>,
+    /// What the driver may spend on it.
+    pub limits: CallLimits,
+}
+
+/// Builds every channel of a configuration, in its order.
+///
+/// # Errors
+/// Every mistake of every channel.
+pub fn channels(config: &Config) -> Result<Vec<Built>, Vec<SettingError>> {
+    let (mut built, mut mistakes) = (Vec::new(), Vec::new());
+    for (id, settings) in &config.channels {
+        let notify = ChannelSettings::default_notify_url(&config.public_url(), id);
+        match settings.build(id, &notify) {
+            Ok((codec, limits)) => built.push(Built { id: id.clone(), codec, limits }),
+            Err(found) => mistakes.extend(found),
+        }
+    }
+    if mistakes.is_empty() { Ok(built) } else { Err(mistakes) }
+}
+
+/// A driver that speaks to these channels.
+///
+/// # Errors
+/// When an HTTP client cannot be made, as on a machine without TLS certificates.
+pub fn driver(channels: &[Built]) -> Result<Driver> {
+    let driver = crate::clock::driver();
+    for Built { id, codec, limits } in channels {
+        driver
+            .set_channel(id.clone(), Arc::clone(codec), limits)
+            .with_context(|| format!("channel {id}"))?;
+    }
+    Ok(driver)
+}
+
+/// The engine's settings.
+pub fn options(config: &Config, channels: &[Built]) -> Options {
+    let channels = channels.iter().map(|built| Channel {
+        id: built.id.clone(),
+        capabilities: built.codec.capabilities().clone(),
+        call_timeout: built.limits.timeout,
+    });
+    let mut options = Options::new(channels.collect());
+    let set = &config.policy;
+    let seconds = Duration::from_secs;
+    options.request_deadline = millis(set.request_deadline_ms, options.request_deadline);
+    options.lease = millis(set.lease_ms, options.lease);
+    options.tries_per_request = set.tries_per_request.unwrap_or(options.tries_per_request);
+    options.default_expiry = set.expiry_s.map_or(options.default_expiry, seconds);
+    let (least, most) = options.expiry_range;
+    options.expiry_range =
+        (set.expiry_s_min.map_or(least, seconds), set.expiry_s_max.map_or(most, seconds));
+    policy(set, &mut options.policy);
+    options
+}
+
+fn policy(set: &PolicySection, policy: &mut Policy) {
+    policy.late_after_expiry = set.late_after_expiry.unwrap_or(policy.late_after_expiry);
+    policy.late_after_cancel = set.late_after_cancel.unwrap_or(policy.late_after_cancel);
+    policy.grace = millis(set.grace_ms, policy.grace);
+    policy.not_found_settles = millis(set.not_found_settles_ms, policy.not_found_settles);
+    policy.lapse_margin = millis(set.lapse_margin_ms, policy.lapse_margin);
+    policy.ending_patience = millis(set.ending_patience_ms, policy.ending_patience);
+    policy.review_after = millis(set.review_after_ms, policy.review_after);
+    if let Some(schedule) = schedule(set.query_waits_ms.as_deref()) {
+        policy.query_schedules.values_mut().for_each(|each| each.clone_from(&schedule));
+        policy.query_schedule = schedule;
+    }
+    if let Some(schedule) = schedule(set.close_waits_ms.as_deref()) {
+        policy.close_schedule = schedule;
+    }
+    if let Some(schedule) = schedule(set.refund_waits_ms.as_deref()) {
+        policy.refund_schedule = schedule;
+    }
+}
+
+fn millis(set: Option<u64>, default: Duration) -> Duration {
+    set.map_or(default, Duration::from_millis)
+}
+
+/// Waits as they are written: the last one repeats.
+fn schedule(waits_ms: Option<&[u64]>) -> Option<Schedule> {
+    let (last, first) = waits_ms?.split_last()?;
+    Some(Schedule {
+        waits: first.iter().copied().map(Duration::from_millis).collect(),
+        then_every: Duration::from_millis(*last),
+    })
+}
