@@ -5,9 +5,9 @@
 //! under a steady load that moment never comes by itself: so the writer then moves the small
 //! rest between two batches.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,35 +22,52 @@ use crate::StoreError;
 /// How often an idle store looks whether something is left in the log.
 const IDLE: Duration = Duration::from_secs(5);
 
+/// What both sides know.
+#[derive(Default)]
+struct Shared {
+    /// The pages in the log after the latest commit.
+    pages: AtomicUsize,
+    /// Held while the log is moved: a second one who tries at the same time moves nothing.
+    turn: Mutex<()>,
+}
+
+impl Shared {
+    fn checkpoint(&self, conn: &Connection, mode: &str) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = checkpoint(conn, mode) {
+            // The log keeps everything; only its space is not given back yet.
+            tracing::warn!(error = %store_error(&error), "the write-ahead log cannot be moved");
+        }
+    }
+}
+
 /// The writer's side.
 pub(super) struct Progress {
-    pages: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
     pages_max: usize,
-    /// Never sent to: the checkpointer ends when it is dropped.
-    _alive: SyncSender<()>,
 }
 
 impl Progress {
     /// Moves the rest of the log, on the writer's thread.
     pub(super) fn finish(&self, conn: &Connection) {
-        report(checkpoint(conn, "PASSIVE"));
-        self.pages.store(0, Ordering::Relaxed);
+        self.shared.checkpoint(conn, "PASSIVE");
+        self.shared.pages.store(0, Ordering::Relaxed);
     }
 
     /// Whether the log has grown so long that the checkpointer is not keeping up. The writer
     /// must help then, though everyone waits for it.
     pub(super) fn is_overdue(&self) -> bool {
-        self.pages.load(Ordering::Relaxed) > self.pages_max.saturating_mul(16)
+        self.shared.pages.load(Ordering::Relaxed) > self.pages_max.saturating_mul(16)
     }
 
     /// Moves everything, at the end.
     pub(super) fn last(&self, conn: &Connection) {
-        report(checkpoint(conn, "TRUNCATE"));
+        self.shared.checkpoint(conn, "TRUNCATE");
     }
 }
 
 /// Starts the thread and hooks it to the writer's connection: it is woken when the log has
-/// more than `pages_max` pages.
+/// more than `pages_max` pages, and ends when the connection is closed.
 pub(super) fn start(
     writer: &mut Connection,
     own: Connection,
@@ -58,52 +75,50 @@ pub(super) fn start(
     pages_max: usize,
 ) -> Result<(Progress, JoinHandle<()>), StoreError> {
     let (wake, woken) = sync_channel::<()>(1);
-    let pages = Arc::new(AtomicUsize::new(0));
-    let (seen, waker) = (pages.clone(), wake.clone());
+    let shared = Arc::new(Shared::default());
+    let seen = shared.clone();
     let hook = move |_: &mut rusqlite::hooks::Wal, count| {
         let count = usize::try_from(count).unwrap_or(0);
-        seen.store(count, Ordering::Relaxed);
+        seen.pages.store(count, Ordering::Relaxed);
         if count >= pages_max {
             // A full channel means that it is awake already.
-            let _ = waker.try_send(());
+            let _ = wake.try_send(());
         }
         Ok(())
     };
     writer.wal_hook(Some(hook)).map_err(|e| store_error(&e))?;
     // Weak, so that this thread does not keep the writer waiting for work.
-    let queue = queue.downgrade();
-    let left = pages.clone();
+    let (queue, ours) = (queue.downgrade(), shared.clone());
     let thread = std::thread::Builder::new()
         .name("store-checkpoint".into())
-        .spawn(move || run(&own, &woken, &queue, &left))
+        .spawn(move || run(&own, &woken, &queue, &ours))
         .map_err(|e| StoreError::Unavailable(format!("cannot start a thread: {e}")))?;
-    Ok((Progress { pages, pages_max, _alive: wake }, thread))
+    Ok((Progress { shared, pages_max }, thread))
 }
 
-fn run(
-    conn: &Connection,
-    woken: &Receiver<()>,
-    queue: &mpsc::WeakSender<Job>,
-    pages: &AtomicUsize,
-) {
+fn run(conn: &Connection, woken: &Receiver<()>, queue: &mpsc::WeakSender<Job>, shared: &Shared) {
     loop {
         match woken.recv_timeout(IDLE) {
             Ok(()) => {}
-            Err(RecvTimeoutError::Timeout) if pages.load(Ordering::Relaxed) > 0 => {}
+            Err(RecvTimeoutError::Timeout) if shared.pages.load(Ordering::Relaxed) > 0 => {}
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        report(checkpoint(conn, "PASSIVE"));
-        // A full queue means that the writer is busy; the next round asks again.
-        if let Some(queue) = queue.upgrade() {
-            let _ = queue.try_send(Job::FinishCheckpoint);
-        }
+        shared.checkpoint(conn, "PASSIVE");
+        ask_to_finish(queue);
+        // What woke it meanwhile has been dealt with.
+        let _ = woken.try_recv();
     }
 }
 
-fn report(result: rusqlite::Result<i64>) {
-    if let Err(error) = result {
-        // The log keeps everything; only its space is not given back yet.
-        tracing::warn!(error = %store_error(&error), "the write-ahead log cannot be moved");
+/// Has the writer move the rest, and waits until it has.
+fn ask_to_finish(queue: &mpsc::WeakSender<Job>) {
+    let Some(queue) = queue.upgrade() else { return };
+    let (finished, end) = channel();
+    let sent = queue.blocking_send(Job::FinishCheckpoint(finished));
+    drop(queue);
+    if sent.is_ok() {
+        // An error means that the writer has ended, and has moved everything.
+        let _ = end.recv();
     }
 }

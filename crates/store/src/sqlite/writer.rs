@@ -18,8 +18,8 @@ pub(super) enum Job {
     /// In a transaction.
     Write(Box<dyn Write>),
     /// The log was moved into the database as far as possible while work went on; move the
-    /// rest now, while nobody writes, so that the log starts over.
-    FinishCheckpoint,
+    /// rest now, while nobody writes, so that the log starts over; and say so.
+    FinishCheckpoint(std::sync::mpsc::Sender<()>),
 }
 
 /// A piece of work. May be run more than once; only the last run counts.
@@ -98,18 +98,22 @@ impl Writer {
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         while let Some(first) = queue.blocking_recv() {
             let mut batch = Vec::new();
-            let mut finish = false;
+            let mut finish = None;
             let mut next = Some(first);
             while let Some(job) = next {
                 match job {
                     Job::Write(work) => batch.push(work),
-                    Job::FinishCheckpoint => finish = true,
+                    Job::FinishCheckpoint(finished) => finish = Some(finished),
                 }
                 next = if batch.len() < self.batch_max { queue.try_recv().ok() } else { None };
             }
             self.batch(batch);
-            if finish || self.progress.is_overdue() {
+            if finish.is_some() || self.progress.is_overdue() {
                 self.progress.finish(&self.conn);
+            }
+            if let Some(finished) = finish {
+                // It waits for this word.
+                let _ = finished.send(());
             }
         }
         self.progress.last(&self.conn);

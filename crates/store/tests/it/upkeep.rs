@@ -41,7 +41,7 @@ async fn the_log_stays_small_under_a_steady_load() {
     let log = fs::metadata(folder.path().join("books.db-wal")).unwrap().len();
     let books = fs::metadata(folder.path().join("books.db")).unwrap().len();
     assert!(books > 1 << 20, "nothing was moved: {books}");
-    assert!(log < 16 << 20, "the log has {log} bytes");
+    assert!(log < 8 << 20, "the log has {log} bytes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
