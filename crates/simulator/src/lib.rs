@@ -1,1 +1,42 @@
 //! The whole system on virtual time, under every fault we can think of.
+//!
+//! One seed is one world: merchants, customers, providers with books of their own, a durable
+//! store, and one or two processes that run the real [`engine::Engine`]. Every await of the
+//! engine is a place where its process may die, stand still, or be overtaken. After every step
+//! the checkers compare what became durable with what the providers did, by the numbers of the
+//! rules in `DESIGN.md`; when faults have stopped, everything must end.
+//!
+//! A seed replays exactly. A violation shrinks: payments, kinds of faults, single faults and
+//! single acts are left out as long as the same rule breaks.
+//!
+//! What is not here: the wire protocols (the providers' codecs have their own tests) and the
+//! real stores (one conformance suite keeps them to the semantics that `books` has).
+
+mod books;
+mod checks;
+mod disk;
+mod executor;
+mod faults;
+mod host;
+mod mail;
+mod paths;
+mod plant;
+mod provider;
+mod report;
+mod script;
+mod shrink;
+mod sim;
+mod spoil;
+mod stream;
+mod verdict;
+mod wire;
+mod world;
+
+pub use faults::Fault;
+pub use host::Point;
+pub use paths::Path;
+pub use plant::Plant;
+pub use report::{Counts, Found, Report};
+pub use shrink::shrink;
+pub use sim::{Outcome, simulate};
+pub use world::{Run, Violation};

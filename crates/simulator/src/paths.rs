@@ -1,0 +1,148 @@
+//! The interesting ways that a payment can go, counted by name.
+//!
+//! A check that never meets its case proves nothing, so a test fails when a path is never
+//! reached within CI's budget of seeds.
+
+macro_rules! paths {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        /// One path.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Path { $($(#[$doc])* $name,)* }
+
+        impl Path {
+            /// Every path.
+            pub const ALL: &'static [Path] = &[$(Path::$name,)*];
+
+            /// The name in reports.
+            pub fn name(self) -> &'static str {
+                match self { $(Path::$name => $text,)* }
+            }
+        }
+    };
+}
+
+paths! {
+    /// A success after the payment expired.
+    LateSuccessAfterExpiry = "late_success_after_expiry";
+    /// A success after the merchant's cancel was done.
+    LateSuccessAfterCancel = "late_success_after_cancel";
+    /// A second success went back to the customer.
+    RefundOfSecondSuccess = "refund_of_second_success";
+    /// A late success went back to the customer.
+    RefundOfLateSuccess = "refund_of_late_success";
+    /// The customer was faster than our close.
+    CloseLostToPayment = "close_lost_to_payment";
+    /// A close gave the money back in the same call.
+    PaidAndRefundedByClose = "paid_and_refunded_by_close";
+    /// An unknown commit was read back: done.
+    UnknownCommitDone = "unknown_commit_done";
+    /// An unknown commit was read back: not done.
+    UnknownCommitNotDone = "unknown_commit_not_done";
+    /// An unknown commit could not be read back.
+    UnknownCommitUnread = "unknown_commit_unread";
+    /// A commit took place after its owner had given up on it.
+    CommitLandedLate = "commit_landed_late";
+    /// A commit failed for sure.
+    CommitFailed = "commit_failed";
+    /// An orphan was closed.
+    OrphanClosed = "orphan_closed";
+    /// An orphan turned out paid.
+    OrphanPaid = "orphan_paid";
+    /// A charge of unknown effect turned out paid.
+    DirectUnknownSettledPaid = "direct_unknown_settled_paid";
+    /// A charge of unknown effect turned out declined.
+    DirectUnknownDeclined = "direct_unknown_declined";
+    /// A charge of unknown effect never arrived.
+    DirectUnknownNeverArrived = "direct_unknown_never_arrived";
+    /// A charge of unknown effect blocked another try.
+    BlockedByUnknown = "blocked_by_unknown_charge";
+    /// A commit under a stale claim was refused.
+    StaleOwnerRefused = "stale_owner_refused";
+    /// A call after its lease was refused.
+    StaleCallRefused = "stale_call_refused";
+    /// A commit over an old version was refused.
+    VersionConflict = "version_conflict";
+    /// A repeated notification changed nothing.
+    DuplicateNotification = "duplicate_notification";
+    /// A notification came before the answer to the create call.
+    NotificationBeforeAnswer = "notification_before_answer";
+    /// A notification of an earlier state came after a success.
+    NotificationOutOfOrder = "notification_out_of_order";
+    /// A notification with a wrong amount was refused.
+    WrongAmountRefused = "wrong_amount_refused";
+    /// A notification for a wrong channel was refused.
+    WrongChannelRefused = "wrong_channel_refused";
+    /// A notification with nobody's number was refused.
+    UnknownNumberRefused = "unknown_number_refused";
+    /// A provider's answer stated a wrong amount, and a person is asked.
+    WrongAmountFlagged = "wrong_amount_flagged";
+    /// A query denied a success that came out later.
+    LyingQuery = "lying_query";
+    /// A refund of unknown effect turned out done.
+    RefundUnknownSettled = "refund_unknown_settled";
+    /// A refund was sent again under its own number.
+    RefundResentSameNumber = "refund_resent_same_number";
+    /// A refund was accepted and done later.
+    RefundPendingThenDone = "refund_pending_then_done";
+    /// A refund failed in the end.
+    RefundFailed = "refund_failed";
+    /// A refund that Evergate owes is with a person.
+    RefundStuck = "refund_stuck";
+    /// More than was left was asked back.
+    RefundTooMuch = "refund_too_much_refused";
+    /// Two requests with one key made one refund.
+    RefundRepeated = "refund_repeated_one_refund";
+    /// An attempt ended by its own expiry.
+    LapsedByTime = "lapsed_by_time";
+    /// A process died after an intent was durable and before its call.
+    CrashBetweenCommitAndCall = "crash_between_commit_and_call";
+    /// A process died after an answer and before its commit.
+    CrashBetweenCallAndCommit = "crash_between_call_and_commit";
+    /// A process died while a call was under way.
+    CrashDuringCall = "crash_during_call";
+    /// A process stood still and woke up late.
+    ZombieWoke = "zombie_woke";
+    /// A call was taken for interrupted.
+    Interrupted = "interrupted_call_recovered";
+    /// Two equal requests raced and one payment came of it.
+    DuplicateRequestRaced = "duplicate_request_raced";
+    /// A request was answered with the payment that was there.
+    Replayed = "request_replayed";
+    /// A key came with another body and was refused.
+    KeyReusedWithOtherBody = "key_reused_with_other_body";
+    /// An order number came with another body and was refused.
+    OrderReusedWithOtherBody = "order_reused_with_other_body";
+    /// A payment went to another channel.
+    Rerouted = "rerouted";
+    /// A payment went around a channel that was down.
+    RoutedAroundDown = "routed_around_down_channel";
+    /// A shown code was closed before another was shown.
+    SwitchedAfterClose = "switched_after_close";
+    /// Another code was shown while the close of the first had no proof.
+    SwitchedWithoutProof = "switched_without_proof";
+    /// The customer paid an old code after a switch.
+    PaidOldCode = "paid_old_code";
+    /// The customer paid after the payment's expiry.
+    PaidAfterExpiry = "paid_after_expiry";
+    /// The customer refused and could try again.
+    CustomerRefused = "customer_refused";
+    /// The payment was declined.
+    Declined = "declined";
+    /// The payment was cancelled.
+    Cancelled = "cancelled";
+    /// The payment expired.
+    Expired = "expired";
+    /// The merchant cancelled and the customer was faster.
+    CancelLostToPayment = "cancel_lost_to_payment";
+    /// A payment ended on the guard of rule 2, without its provider's word.
+    EndedWithoutProof = "ended_without_proof";
+    /// A person was asked to look.
+    ReviewRaised = "review_raised";
+    /// What a person was to look at resolved itself.
+    ReviewCleared = "review_cleared";
+    /// No channel would take it.
+    Unavailable = "no_channel_took_it";
+}
+
+/// How many paths there are.
+pub(crate) const PATHS: usize = Path::ALL.len();

@@ -1,0 +1,561 @@
+//! The wires between the engine and the virtual providers: `engine::Caller` with every way in
+//! which a call can go wrong.
+//!
+//! A call that has left is an event of the world: it arrives and takes effect even when the
+//! process that made it dies meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::{
+    Answer, ChannelId, CloseState, CloseWhy, Created, Currency, Flow, Method, Money, Operation,
+    OrderState, Outcome, ProviderOrderNo, RefundState, Timestamp,
+};
+use engine::Caller;
+use providers::Capabilities;
+
+use crate::executor::Wait;
+use crate::faults::{FAULTS_WINDOW_S, Fault, HOLD_S, LIE_S};
+use crate::host::Point;
+use crate::paths::Path;
+use crate::plant::Plant;
+use crate::provider::{BackState, Charge, House, Order, State};
+use crate::stream::{Purpose, Stream};
+use crate::world::{Event, Leaf, Shared, World, place_of_number};
+
+/// A channel's outage, if one is on.
+pub(crate) struct Channel {
+    pub(crate) id: ChannelId,
+    pub(crate) house: House,
+    pub(crate) outage: Option<Fault>,
+    planned: Option<Fault>,
+}
+
+const NAMES: [(&str, House); 4] = [
+    ("alipay-main", House::Alipay),
+    ("wechat-main", House::Wechat),
+    ("stripe-main", House::Stripe),
+    ("stripe-spare", House::Stripe),
+];
+
+/// The channels of every world.
+pub(crate) fn channels() -> Vec<Channel> {
+    let make = |(name, house): &(&str, House)| {
+        let id = ChannelId::new(name).ok()?;
+        Some(Channel { id, house: *house, outage: None, planned: None })
+    };
+    NAMES.iter().filter_map(make).collect()
+}
+
+/// What the engine is told of the channels.
+pub(crate) fn options() -> engine::Options {
+    let channels = channels().into_iter().map(|c| engine::Channel {
+        id: c.id,
+        capabilities: capabilities(c.house),
+        call_timeout: Duration::from_secs(4),
+    });
+    engine::Options::new(channels.collect())
+}
+
+fn capabilities(house: House) -> Capabilities {
+    let (provider, methods) = match house {
+        House::Alipay => ("alipay", vec![(Method::Alipay, Flow::Presented)]),
+        House::Wechat => ("wechatpay", vec![(Method::WechatPay, Flow::Presented)]),
+        House::Stripe => (
+            "stripe",
+            vec![
+                (Method::Card, Flow::Direct),
+                (Method::Alipay, Flow::Presented),
+                (Method::WechatPay, Flow::Presented),
+            ],
+        ),
+    };
+    Capabilities {
+        provider,
+        methods,
+        currencies: vec![Currency::CNY],
+        amount_minor: (1, 10_000_000),
+        expiry: (Duration::from_secs(60), Duration::from_secs(7200)),
+        query_schedule: domain::Policy::default().query_schedule,
+        resend_create: house != House::Alipay,
+    }
+}
+
+/// A call under way.
+pub(crate) struct Flight {
+    idx: usize,
+    order: usize,
+    what: What,
+    /// It takes effect when it arrives.
+    effect: bool,
+    /// Nobody hears its answer, for this reason.
+    mute: Option<&'static str>,
+    /// What the caller will hear.
+    answer: Option<Answer>,
+    /// What the caller hears when nothing else does: the operation's own kind of "unknown".
+    fallback: Answer,
+}
+
+enum What {
+    Create,
+    Query,
+    Close(CloseWhy),
+    Refund(ProviderOrderNo, i64),
+    QueryRefund(ProviderOrderNo),
+}
+
+/// A process's way to the providers.
+pub(crate) struct Wire {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) proc: usize,
+}
+
+#[async_trait]
+impl Caller for Wire {
+    async fn call(&self, channel: &ChannelId, op: &Operation, until: Timestamp) -> Answer {
+        let wait = self.shared.world().point(self.proc, Point::BeforeCall);
+        if let Some(until) = wait {
+            Wait::new(&self.shared, until).await;
+        }
+        let sent = self.shared.world().send(self.proc, channel, op, until);
+        let answer = match sent {
+            Sent::Refused(answer) => answer,
+            Sent::Away { flight, answered_at } => {
+                let wait = self.shared.world().point(self.proc, Point::DuringCall);
+                if let Some(until) = wait {
+                    Wait::new(&self.shared, until).await;
+                }
+                Wait::new(&self.shared, answered_at).await;
+                self.shared.world().hear(flight)
+            }
+        };
+        let wait = self.shared.world().point(self.proc, Point::AfterCall);
+        if let Some(until) = wait {
+            Wait::new(&self.shared, until).await;
+        }
+        answer
+    }
+}
+
+/// How a call left.
+pub(crate) enum Sent {
+    /// Not at all; this is its answer.
+    Refused(Answer),
+    /// On the wire; the answer is there at this time.
+    Away { flight: u32, answered_at: Timestamp },
+}
+
+fn fault(code: &str) -> domain::Fault {
+    domain::Fault::new(code, "simulated")
+}
+
+/// Faults that may strike any call.
+const CALL_FAULTS: [Fault; 8] = [
+    Fault::NotSent,
+    Fault::HangNoEffect,
+    Fault::HangEffect,
+    Fault::HangLateEffect,
+    Fault::ErrorNoEffect,
+    Fault::ErrorEffect,
+    Fault::Rejected,
+    Fault::SlowCall,
+];
+
+impl World {
+    /// A process means to send a call.
+    pub(crate) fn send(
+        &mut self,
+        proc: usize,
+        channel: &ChannelId,
+        op: &Operation,
+        until: Timestamp,
+    ) -> Sent {
+        let idx = place_of_number(op.number());
+        let late = self.here(proc) >= until;
+        if late && !self.has(Plant::LeaseIgnored) {
+            self.reach(Path::StaleCallRefused);
+            self.say(idx, || format!("{} refused by its caller: too late", op.name()));
+            return Sent::Refused(op.unavailable(fault("deadline")));
+        }
+        let at = self.channels.iter().position(|c| c.id == *channel).unwrap_or(0);
+        let order = self.order_place(idx, at, op);
+        if let Some(answer) = self.planted_answer(idx, order, op) {
+            return Sent::Refused(answer);
+        }
+        self.check_call(idx, proc, at, op, until);
+        self.leaf(Leaf::Calling);
+        self.note_sent(idx, order, op);
+        let what = self.what(idx, op);
+        self.fly(proc, idx, order, what, op, until)
+    }
+
+    fn what(&mut self, idx: usize, op: &Operation) -> What {
+        match op {
+            Operation::Create(_) => What::Create,
+            Operation::Query(_) => What::Query,
+            Operation::Close(_, why) => What::Close(*why),
+            Operation::Refund(refund) => {
+                let number = self.refund_number(idx, refund);
+                What::Refund(number, refund.amount.minor())
+            }
+            Operation::QueryRefund(refund) => What::QueryRefund(refund.number.clone()),
+        }
+    }
+
+    fn order_place(&mut self, idx: usize, channel: usize, op: &Operation) -> usize {
+        let number = op.number();
+        let orders = &mut self.slots[idx].orders;
+        if let Some(at) = orders.iter().position(|o| o.number == *number) {
+            return at;
+        }
+        let (flow, money) = match op {
+            Operation::Create(order) => (order.flow, order.money),
+            Operation::Query(order) | Operation::Close(order, _) => (order.flow, order.money),
+            Operation::Refund(r) | Operation::QueryRefund(r) => (r.order.flow, r.order.money),
+        };
+        let house = self.channels[channel].house;
+        orders.push(Order::new(number.clone(), channel, house, flow, money));
+        orders.len() - 1
+    }
+
+    fn note_sent(&mut self, idx: usize, at: usize, op: &Operation) {
+        let order = &mut self.slots[idx].orders[at];
+        match op {
+            Operation::Create(asked) => {
+                order.expires_at = asked.expires_at;
+                order.creates += 1;
+            }
+            Operation::Close(..) => order.closes += 1,
+            Operation::Query(_) | Operation::Refund(_) | Operation::QueryRefund(_) => {}
+        }
+    }
+
+    fn fly(
+        &mut self,
+        proc: usize,
+        idx: usize,
+        order: usize,
+        what: What,
+        op: &Operation,
+        until: Timestamp,
+    ) -> Sent {
+        let deadline = self.true_time(proc, until).max(self.now);
+        let struck = self.call_fault(idx, order);
+        let dice = self.slots[idx].dice(Purpose::Network);
+        let slow = struck == Some(Fault::SlowCall);
+        let quick = dice.between(20, 400);
+        let trip = if slow { dice.between(2_000, 8_000) } else { quick };
+        let hold = dice.between(0, HOLD_S * 1_000);
+        let here = dice.between(1, trip.max(2));
+        let ms = |ms: i64| Duration::from_millis(ms.unsigned_abs());
+        let (name, number) = (op.name(), op.number());
+        self.say(idx, || match struck {
+            Some(fault) => format!("{name} of {number} sent: {}", fault.name()),
+            None => format!("{name} of {number} sent"),
+        });
+        let mut flight = Flight {
+            idx,
+            order,
+            what,
+            effect: true,
+            mute: None,
+            answer: None,
+            fallback: op.unknown(fault("timeout")),
+        };
+        let mut answered_at = self.now + ms(trip);
+        let mut arrives_at = self.now + ms(here);
+        match struck {
+            Some(Fault::NotSent) => {
+                flight.effect = false;
+                flight.answer = Some(op.unavailable(fault("connect")));
+            }
+            Some(Fault::Rejected) => {
+                flight.effect = false;
+                flight.answer = Some(op.rejected(fault("invalid_signature")));
+            }
+            Some(Fault::HangNoEffect) => {
+                flight.effect = false;
+                answered_at = deadline;
+            }
+            Some(Fault::HangEffect) => {
+                flight.mute = Some("timeout");
+                answered_at = deadline;
+            }
+            Some(Fault::HangLateEffect) => {
+                flight.mute = Some("timeout");
+                answered_at = deadline;
+                arrives_at = deadline + ms(hold);
+            }
+            Some(Fault::ErrorNoEffect) => flight.effect = false,
+            Some(Fault::ErrorEffect) => flight.mute = Some("http_500"),
+            _ => {}
+        }
+        if answered_at > deadline {
+            answered_at = deadline;
+            flight.mute = Some("timeout");
+        }
+        if flight.effect {
+            match &flight.what {
+                What::Create => self.slots[idx].orders[order].creates_coming += 1,
+                What::Refund(number, _) => {
+                    self.slots[idx].orders[order].refunds_coming.push(number.clone());
+                }
+                _ => {}
+            }
+        }
+        let effect = flight.effect;
+        self.flights.push(flight);
+        let flight = u32::try_from(self.flights.len() - 1).unwrap_or(u32::MAX);
+        if effect {
+            self.schedule(arrives_at, Event::Arrive(flight));
+        }
+        Sent::Away { flight, answered_at }
+    }
+
+    fn call_fault(&mut self, idx: usize, order: usize) -> Option<Fault> {
+        let channel = self.slots[idx].orders[order].channel;
+        let drawn = self.strike(idx, Purpose::Network, &CALL_FAULTS);
+        match self.channels[channel].outage {
+            Some(Fault::OutageRefused) => Some(Fault::NotSent),
+            Some(_) => {
+                let dice = self.slots[idx].dice(Purpose::Network);
+                Some(if dice.percent(50) { Fault::HangEffect } else { Fault::HangNoEffect })
+            }
+            None => drawn,
+        }
+    }
+
+    /// A call arrives at its provider and takes effect.
+    pub(crate) fn arrive(&mut self, flight: u32) {
+        let Flight { idx, order, .. } = self.flights[flight as usize];
+        let what = std::mem::replace(&mut self.flights[flight as usize].what, What::Query);
+        let answer = match &what {
+            What::Create => Answer::Create(self.arrive_create(idx, order)),
+            What::Query => Answer::Query(self.arrive_query(idx, order)),
+            What::Close(why) => Answer::Close(self.arrive_close(idx, order, *why)),
+            What::Refund(number, minor) => {
+                Answer::Refund(self.arrive_refund(idx, order, number, *minor))
+            }
+            What::QueryRefund(number) => {
+                Answer::QueryRefund(self.arrive_query_refund(idx, order, number))
+            }
+        };
+        let mute = self.flights[flight as usize].mute;
+        self.say(idx, || match mute {
+            Some(why) => format!("provider: {answer:?}, but nobody hears it ({why})"),
+            None => format!("provider: {answer:?}"),
+        });
+        if mute.is_none() {
+            self.flights[flight as usize].answer = Some(answer);
+        }
+    }
+
+    fn arrive_create(&mut self, idx: usize, at: usize) -> Outcome<Created> {
+        let mut charge = Charge::Captured;
+        if self.slots[idx].orders[at].flow == Flow::Direct {
+            let faults = [Fault::HardDecline, Fault::SoftDecline, Fault::ChargeSlow];
+            charge = match self.strike(idx, Purpose::Network, &faults) {
+                Some(Fault::HardDecline) => Charge::Declined { soft: false },
+                Some(Fault::SoftDecline) => Charge::Declined { soft: true },
+                Some(_) => Charge::Working,
+                None => Charge::Captured,
+            };
+        }
+        let now = self.now;
+        let order = &mut self.slots[idx].orders[at];
+        order.creates_coming = order.creates_coming.saturating_sub(1);
+        let was = order.state;
+        let answer = order.create(charge, now);
+        let is = order.state;
+        match (was, is) {
+            (State::Absent, State::Captured) => self.captured(idx, at),
+            (State::Absent, State::Processing) => {
+                let ms = self.slots[idx].dice(Purpose::Network).between(200, 40_000);
+                self.after_ms(ms, Event::Settle(idx as u32, at as u16));
+            }
+            (State::Absent, State::Code | State::Payable) => self.court_orphan(idx, at),
+            _ => {}
+        }
+        self.maybe_wrong_amount(idx, answer, |created| match created {
+            Created::Paid(receipt) => Some(&mut receipt.captured),
+            _ => None,
+        })
+    }
+
+    fn arrive_query(&mut self, idx: usize, at: usize) -> Outcome<OrderState> {
+        let deny = self.denies(idx, at);
+        let now = self.now;
+        let order = &mut self.slots[idx].orders[at];
+        order.denied |= deny;
+        let answer = Outcome::Ok(order.query(deny, now));
+        self.maybe_wrong_amount(idx, answer, |state| match state {
+            OrderState::Paid(receipt) => Some(&mut receipt.captured),
+            _ => None,
+        })
+    }
+
+    /// Whether a query denies a success that is there, which it does for [`LIE_S`] at most.
+    fn denies(&mut self, idx: usize, at: usize) -> bool {
+        let since = self.slots[idx].orders[at].captured_at;
+        let fresh = since.is_some_and(|since| self.now.since(since).as_secs() < LIE_S as u64);
+        fresh && self.strike(idx, Purpose::Network, &[Fault::QueryLies]).is_some()
+    }
+
+    fn maybe_wrong_amount<T>(
+        &mut self,
+        idx: usize,
+        mut answer: Outcome<T>,
+        stated: impl Fn(&mut T) -> Option<&mut Money>,
+    ) -> Outcome<T> {
+        if let Outcome::Ok(good) = &mut answer
+            && let Some(stated) = stated(good)
+            && self.strike(idx, Purpose::Network, &[Fault::WrongAmount]).is_some()
+        {
+            *stated = Money::new(stated.minor() + 1, stated.currency()).unwrap_or(*stated);
+        }
+        answer
+    }
+
+    fn arrive_close(&mut self, idx: usize, at: usize, why: CloseWhy) -> Outcome<CloseState> {
+        let deny = why == CloseWhy::Orphan && self.denies(idx, at);
+        let mute = self.slots[idx].orders[at].is_captured()
+            && self.strike(idx, Purpose::Network, &[Fault::CloseMute]).is_some();
+        let now = self.now;
+        Outcome::Ok(self.slots[idx].orders[at].close(why, mute, deny, now))
+    }
+
+    fn arrive_refund(
+        &mut self,
+        idx: usize,
+        at: usize,
+        number: &ProviderOrderNo,
+        minor: i64,
+    ) -> Outcome<RefundState> {
+        let now = self.now;
+        let order = &mut self.slots[idx].orders[at];
+        if let Some(coming) = order.refunds_coming.iter().position(|n| n == number) {
+            order.refunds_coming.swap_remove(coming);
+        }
+        let known = order.refunds.iter().any(|r| r.number == *number);
+        let mut slow = false;
+        if !known {
+            match self.strike(idx, Purpose::Network, &[Fault::RefundDeclined, Fault::RefundSlow]) {
+                Some(Fault::RefundDeclined) => {
+                    let decline =
+                        domain::Decline { code: "NOT_ENOUGH_BALANCE".to_owned(), soft: false };
+                    return Outcome::Declined(decline);
+                }
+                Some(_) => slow = true,
+                None => {}
+            }
+        }
+        let Some(answer) = self.slots[idx].orders[at].refund(number, minor, slow, now) else {
+            return self.refund_refused(idx, at, number, minor);
+        };
+        let back = self.slots[idx].orders[at].refunds.len() - 1;
+        if !known && slow {
+            let ms = self.slots[idx].dice(Purpose::Network).between(500, 300_000);
+            self.after_ms(ms, Event::SettleRefund(idx as u32, at as u16, back as u16));
+        } else if !known {
+            self.refund_done(idx, at, back);
+        }
+        Outcome::Ok(answer)
+    }
+
+    fn arrive_query_refund(
+        &mut self,
+        idx: usize,
+        at: usize,
+        number: &ProviderOrderNo,
+    ) -> Outcome<RefundState> {
+        let order = &self.slots[idx].orders[at];
+        let Some(back) = order.refunds.iter().find(|r| r.number == *number) else {
+            return Outcome::Ok(RefundState::NotFound);
+        };
+        let (answer, since) = (back.answer(), back.since);
+        let fresh = self.now.since(since).as_secs() < LIE_S as u64;
+        if fresh && self.strike(idx, Purpose::Network, &[Fault::RefundQueryLies]).is_some() {
+            return Outcome::Ok(RefundState::NotFound);
+        }
+        Outcome::Ok(answer)
+    }
+
+    /// The caller hears what came of its call.
+    pub(crate) fn hear(&mut self, flight: u32) -> Answer {
+        self.leaf(Leaf::Answered);
+        let flight = &mut self.flights[flight as usize];
+        let (idx, order) = (flight.idx, flight.order);
+        let fallback =
+            std::mem::replace(&mut flight.fallback, Answer::Query(Outcome::Unknown(fault(""))));
+        let answer = flight.answer.take().unwrap_or(fallback);
+        self.planted_hearing(idx, order, answer)
+    }
+
+    /// A provider finishes what it was working on.
+    pub(crate) fn settle(&mut self, idx: usize, at: usize) {
+        let now = self.now;
+        let declined = self.slots[idx].orders[at].flow == Flow::Direct
+            && self.strike(idx, Purpose::Network, &[Fault::HardDecline]).is_some();
+        let order = &mut self.slots[idx].orders[at];
+        if order.state != State::Processing {
+            return;
+        }
+        if declined {
+            order.state = State::Declined { soft: false };
+            return;
+        }
+        order.capture(now);
+        self.captured(idx, at);
+    }
+
+    /// A provider finishes a refund.
+    pub(crate) fn settle_refund(&mut self, idx: usize, at: usize, back: usize) {
+        let fails = self.strike(idx, Purpose::Network, &[Fault::RefundFails]).is_some();
+        let refund = &mut self.slots[idx].orders[at].refunds[back];
+        refund.state = if fails { BackState::Failed } else { BackState::Done };
+        self.refund_done(idx, at, back);
+    }
+
+    /// Money was captured at a provider.
+    pub(crate) fn captured(&mut self, idx: usize, at: usize) {
+        let number = self.slots[idx].orders[at].number.clone();
+        self.say(idx, || format!("provider: {number} is captured"));
+        self.mail_success(idx, at);
+    }
+
+    fn refund_done(&mut self, idx: usize, at: usize, back: usize) {
+        let state = self.slots[idx].orders[at].refunds[back].state;
+        self.say(idx, || format!("provider: refund {} of order {} is {state:?}", back + 1, at + 1));
+        self.mail_refund(idx, at, back);
+    }
+
+    /// Draws the channels' outages of this seed.
+    pub(crate) fn draw_outages(&mut self, dice: &mut Stream) {
+        for channel in 0..self.channels.len() {
+            let fault = self.weather.strike(&[Fault::OutageRefused, Fault::OutageHangs], dice);
+            let from = dice.between(0, FAULTS_WINDOW_S * 2 / 3);
+            let length = dice.between(15, 240);
+            if let Some(fault) = fault.filter(|f| !self.run.calm.contains(f)) {
+                self.channels[channel].planned = Some(fault);
+                let at = |s: i64| self.start + Duration::from_secs(s.unsigned_abs());
+                let (begin, end) = (at(from), at(from + length));
+                self.schedule(begin, Event::Outage(channel as u8, true));
+                self.schedule(end, Event::Outage(channel as u8, false));
+            }
+        }
+    }
+
+    pub(crate) fn set_outage(&mut self, channel: usize, on: bool) {
+        let planned = self.channels[channel].planned.filter(|_| on && self.faults_on);
+        self.channels[channel].outage = planned;
+        let name = self.channels[channel].id.clone();
+        match planned {
+            Some(fault) => {
+                self.counts.faults[fault as usize] += 1;
+                self.tell(|| format!("{name}: {} begins", fault.name()));
+            }
+            None => self.tell(|| format!("{name}: outage ends")),
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! The virtual world: time, the queue of what happens next, and everybody's state.
+//!
+//! One seed is one world. Time moves only from one event to the next; events at the same time
+//! keep the order in which they were made. The world is behind one lock which nobody holds
+//! across an await.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use domain::{PaymentId, ProviderOrderNo, Timestamp};
+use store::Claim;
+
+use crate::books::Slot;
+use crate::faults::{Fault, Weather};
+use crate::host::{Point, Proc};
+use crate::mail::Letter;
+use crate::paths::Path;
+use crate::plant::Plant;
+use crate::report::Counts;
+use crate::stream::{Purpose, Stream};
+use crate::wire::{Channel, Flight};
+
+/// Virtual time begins here: an ordinary moment, in seconds since the Unix epoch.
+pub(crate) const START_S: i64 = 1_800_000_000;
+/// New payments come within this, in seconds.
+pub(crate) const ARRIVALS_S: i64 = 6 * 60;
+/// Faults stop after this, in seconds.
+pub(crate) const FAULTS_STOP_S: i64 = 20 * 60;
+/// Everything has ended this long after faults stopped, in seconds (rule 17): the longest life
+/// of a payment, then a refund of unknown effect that is asked about, sent again and asked
+/// about again at the slowest beat of the schedule, which is an hour and a tenth.
+pub(crate) const ENDS_WITHIN_S: i64 = 6 * 3600;
+
+/// What to simulate.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The seed.
+    pub seed: u64,
+    /// How many payments there are.
+    pub payments: usize,
+    /// Only this payment takes part, of those that the seed has.
+    pub only: Option<BTreeSet<usize>>,
+    /// Kinds of faults that do not happen.
+    pub calm: BTreeSet<Fault>,
+    /// Single faults that do not happen: the payment, and the how manieth of its faults.
+    pub spared: BTreeSet<(usize, u32)>,
+    /// Single acts of merchants and customers that do not happen.
+    pub idle: BTreeSet<(usize, u32)>,
+    /// No faults at all.
+    pub healthy: bool,
+    /// A planted bug.
+    pub plant: Option<Plant>,
+    /// Keep the trace.
+    pub trace: bool,
+}
+
+impl Run {
+    /// A seed with so many payments, as drawn.
+    pub fn new(seed: u64, payments: usize) -> Run {
+        Run {
+            seed,
+            payments,
+            only: None,
+            calm: BTreeSet::new(),
+            spared: BTreeSet::new(),
+            idle: BTreeSet::new(),
+            healthy: false,
+            plant: None,
+            trace: false,
+        }
+    }
+}
+
+/// A broken rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule's number.
+    pub rule: u8,
+    /// The payment's place in the seed.
+    pub payment: usize,
+    /// Virtual time since the start, in microseconds.
+    pub at_us: i64,
+    /// What is wrong.
+    pub text: String,
+}
+
+/// A future that the executor polls; the turn tells apart two that used the same place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct TaskId {
+    pub(crate) place: u32,
+    pub(crate) turn: u32,
+}
+
+/// What a task is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Idle,
+    Act(u16),
+    Letter(u32),
+    Claim,
+    Perform,
+}
+
+/// Who is being polled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ctx {
+    pub(crate) task: TaskId,
+    pub(crate) proc: usize,
+    pub(crate) idx: usize,
+    pub(crate) kind: Kind,
+    /// The lease of the claim that it works under.
+    pub(crate) lease: Timestamp,
+}
+
+/// What happens at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Event {
+    /// A task may go on.
+    Resume(u32, u32),
+    /// A call arrives at its provider.
+    Arrive(u32),
+    /// A commit takes effect after its caller has given up.
+    Land(u32),
+    /// A merchant acts.
+    Merchant(u32, u16),
+    /// A customer pays an order (or tries).
+    Customer(u32, u16),
+    /// A provider finishes what it was working on.
+    Settle(u32, u16),
+    /// A provider finishes a refund.
+    SettleRefund(u32, u16, u16),
+    /// A notification arrives.
+    Deliver(u32),
+    /// A worker looks for work.
+    Work,
+    /// A process is started.
+    Start,
+    /// A channel's outage begins or ends.
+    Outage(u8, bool),
+    /// Faults stop.
+    StopFaults,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    pub(crate) at: Timestamp,
+    seq: u64,
+    pub(crate) event: Event,
+}
+
+/// A command that the executor makes a task of.
+#[derive(Debug)]
+pub(crate) enum Spawn {
+    Boot(usize),
+    Act { proc: usize, idx: usize, act: u16 },
+    Letter { proc: usize, letter: u32 },
+    Claim { proc: usize },
+    Perform { proc: usize, claim: Claim },
+}
+
+/// Everybody's state.
+pub(crate) struct World {
+    pub(crate) run: Run,
+    pub(crate) now: Timestamp,
+    pub(crate) start: Timestamp,
+    queue: BinaryHeap<Reverse<Entry>>,
+    seq: u64,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) procs: Vec<Proc>,
+    pub(crate) ctx: Ctx,
+    pub(crate) spawns: Vec<Spawn>,
+    /// Processes that die when the present poll is over.
+    pub(crate) doomed: Vec<usize>,
+    /// The task that was polled last waits for a time.
+    pub(crate) timed_wait: bool,
+    pub(crate) channels: Vec<Channel>,
+    pub(crate) flights: Vec<Flight>,
+    pub(crate) letters: Vec<Letter>,
+    pub(crate) landings: Vec<Option<store::Change>>,
+    pub(crate) weather: Weather,
+    pub(crate) balance: Stream,
+    pub(crate) faults_on: bool,
+    pub(crate) work_at: Option<Timestamp>,
+    pub(crate) work_floor: Timestamp,
+    pub(crate) work_changed: bool,
+    /// What each task did last, by its place.
+    pub(crate) leaves: Vec<Leaf>,
+    pub(crate) counts: Counts,
+    pub(crate) fired: Vec<(usize, u32, Fault)>,
+    pub(crate) acted: Vec<(usize, u32)>,
+    pub(crate) trace: Vec<String>,
+    pub(crate) violation: Option<Violation>,
+    pub(crate) wanted_procs: usize,
+}
+
+/// What a task did last; tells where a crash struck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum Leaf {
+    #[default]
+    Nothing,
+    CommittedIntent,
+    Calling,
+    Answered,
+}
+
+/// The world as its inhabitants hold it.
+pub(crate) struct Shared {
+    world: Mutex<World>,
+    /// The world's time, for clocks that must not wait for the lock.
+    pub(crate) now: Arc<AtomicI64>,
+}
+
+impl Shared {
+    pub(crate) fn new(world: World) -> Arc<Shared> {
+        let now = Arc::new(AtomicI64::new(world.now.as_micros()));
+        Arc::new(Shared { world: Mutex::new(world), now })
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The payment's place in the seed: the low bits of its id carry it.
+pub(crate) fn place_of(id: PaymentId) -> usize {
+    (id.uuid().as_u128() & 0xffff_ffff) as usize
+}
+
+/// The place of the payment that an order number belongs to: the last seven letters before
+/// the ordinal carry the low 35 bits of its id.
+pub(crate) fn place_of_number(number: &ProviderOrderNo) -> usize {
+    const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let text = number.as_str().as_bytes().get(20..27).unwrap_or_default();
+    let digit = |b: &u8| DIGITS.iter().position(|d| d == b).unwrap_or(0);
+    text.iter().fold(0, |value, b| (value << 5) | digit(b)) & 0xffff_ffff
+}
+
+impl World {
+    pub(crate) fn new(run: Run) -> World {
+        let start = Timestamp::from_secs(START_S);
+        let mut dice = Stream::new(run.seed, Purpose::Weather, 0);
+        let mut weather = Weather::draw(&mut dice);
+        if run.healthy {
+            weather = Weather::calm();
+        }
+        let mut world = World {
+            now: start,
+            start,
+            queue: BinaryHeap::with_capacity(256),
+            seq: 0,
+            slots: Vec::with_capacity(run.payments),
+            procs: Vec::new(),
+            ctx: Ctx {
+                task: TaskId::default(),
+                proc: 0,
+                idx: 0,
+                kind: Kind::Idle,
+                lease: Timestamp::MAX,
+            },
+            spawns: Vec::new(),
+            doomed: Vec::new(),
+            timed_wait: false,
+            channels: crate::wire::channels(),
+            flights: Vec::new(),
+            letters: Vec::new(),
+            landings: Vec::new(),
+            balance: Stream::new(run.seed, Purpose::Balance, 0),
+            faults_on: true,
+            work_at: None,
+            work_floor: start,
+            work_changed: false,
+            leaves: Vec::new(),
+            counts: Counts::default(),
+            fired: Vec::new(),
+            acted: Vec::new(),
+            trace: Vec::new(),
+            violation: None,
+            wanted_procs: 1 + usize::from(dice.percent(40)),
+            weather,
+            run,
+        };
+        world.populate(&mut dice);
+        world
+    }
+
+    fn populate(&mut self, dice: &mut Stream) {
+        for idx in 0..self.run.payments {
+            self.slots.push(Slot::new(self.run.seed, idx));
+            if self.run.only.as_ref().is_none_or(|only| only.contains(&idx)) {
+                self.counts.payments += 1;
+                self.write_script(idx);
+            }
+        }
+        for _ in 0..self.wanted_procs {
+            self.start_proc();
+        }
+        self.schedule(self.start + Duration::from_secs(FAULTS_STOP_S as u64), Event::StopFaults);
+        self.draw_outages(dice);
+    }
+
+    /// Microseconds of virtual time since the start.
+    pub(crate) fn elapsed_us(&self) -> i64 {
+        self.now.as_micros() - self.start.as_micros()
+    }
+
+    pub(crate) fn schedule(&mut self, at: Timestamp, event: Event) {
+        self.seq += 1;
+        self.queue.push(Reverse(Entry { at, seq: self.seq, event }));
+    }
+
+    pub(crate) fn after_ms(&mut self, ms: i64, event: Event) {
+        let at = self.now + Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+        self.schedule(at, event);
+    }
+
+    /// The next event; moves time to it.
+    pub(crate) fn next(&mut self) -> Option<Event> {
+        let Reverse(entry) = self.queue.pop()?;
+        self.now = self.now.max(entry.at);
+        Some(entry.event)
+    }
+
+    /// A line of the trace, made only when somebody wants to read it.
+    pub(crate) fn say(&mut self, idx: usize, text: impl FnOnce() -> String) {
+        if self.run.trace {
+            let us = self.elapsed_us();
+            let (s, ms) = (us / 1_000_000, us / 1_000 % 1_000);
+            self.trace.push(format!("{s:>6}.{ms:03} s  p{idx:<3} {}", text()));
+        }
+    }
+
+    /// A line that is about no single payment.
+    pub(crate) fn tell(&mut self, text: impl FnOnce() -> String) {
+        if self.run.trace {
+            let us = self.elapsed_us();
+            let (s, ms) = (us / 1_000_000, us / 1_000 % 1_000);
+            self.trace.push(format!("{s:>6}.{ms:03} s       {}", text()));
+        }
+    }
+
+    /// Notes a broken rule; the first one counts.
+    pub(crate) fn violate(&mut self, rule: u8, idx: usize, text: impl FnOnce() -> String) {
+        if self.violation.is_none() {
+            let text = text();
+            self.say(idx, || format!("RULE {rule} IS BROKEN: {text}"));
+            let at_us = self.elapsed_us();
+            self.violation = Some(Violation { rule, payment: idx, at_us, text });
+        }
+    }
+
+    pub(crate) fn reach(&mut self, path: Path) {
+        self.counts.paths[path as usize] += 1;
+    }
+
+    /// Draws whether one of `among` strikes a payment's affairs now.
+    pub(crate) fn strike(&mut self, idx: usize, on: Purpose, among: &[Fault]) -> Option<Fault> {
+        let fault = self.weather.strike(among, self.slots[idx].dice(on))?;
+        if !self.faults_on {
+            return None;
+        }
+        let nth = self.slots[idx].struck;
+        self.slots[idx].struck += 1;
+        if self.run.calm.contains(&fault) || self.run.spared.contains(&(idx, nth)) {
+            return None;
+        }
+        self.counts.faults[fault as usize] += 1;
+        if self.run.trace {
+            self.fired.push((idx, nth, fault));
+        }
+        Some(fault)
+    }
+
+    /// Whether a planted bug is in force.
+    pub(crate) fn has(&self, plant: Plant) -> bool {
+        self.run.plant == Some(plant)
+    }
+
+    /// A point at which a process may die, stand still or be slow. `None`: go on at once;
+    /// otherwise wait until then (or for ever, when the process dies).
+    pub(crate) fn point(&mut self, proc: usize, point: Point) -> Option<Timestamp> {
+        self.counts.points[point as usize] += 1;
+        let idx = self.ctx.idx;
+        let struck =
+            self.strike(idx, Purpose::Host, &[Fault::Crash, Fault::Pause, Fault::ClockJump]);
+        match struck {
+            Some(Fault::Crash) => {
+                self.crash(proc, point);
+                return Some(Timestamp::MAX);
+            }
+            Some(Fault::Pause) => {
+                self.pause(proc, point);
+                return Some(self.now);
+            }
+            Some(_) => self.jump_clock(proc),
+            None => {}
+        }
+        let dice = self.slots[idx].dice(Purpose::Host);
+        let wait_ms = match point {
+            Point::BeforeCommit if dice.percent(30) => dice.between(1, 12),
+            Point::AfterCommit if dice.percent(10) => dice.between(1, 12),
+            Point::Read if dice.percent(6) => dice.between(1, 8),
+            Point::BeforeCall | Point::AfterCall if dice.percent(5) => dice.between(1, 30),
+            _ => return None,
+        };
+        Some(self.now + Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)))
+    }
+
+    pub(crate) fn publish_now(&self, shared: &Shared) {
+        shared.now.store(self.now.as_micros(), Ordering::Relaxed);
+    }
+}
