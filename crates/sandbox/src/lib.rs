@@ -51,7 +51,9 @@ pub use books::{
     RefundEntry, RefundStatus, ShopperRefusal,
 };
 pub use control::FaultControl;
-pub use faults::{ActiveRule, Fault, FaultPlan, FaultRequest, FaultRule, Operation, RuleMatch};
+pub use faults::{
+    ActiveRule, Fault, FaultPlan, FaultRequest, FaultRule, OneOrMany, Operation, RuleMatch,
+};
 pub use keys::KeyError;
 pub use notify::{Delivery, DeliveryResult};
 pub use scenario::{Description, Scenario, Step};

@@ -189,7 +189,7 @@ fn admit(intake: &Intake, now: Millis) -> Result<&Arc<AlipayAccount>, Failure> {
     if !account.app_key.verify(sign::request_text(params).as_bytes(), signature) {
         return Err(Failure::invalid("signature"));
     }
-    if !at.is_some_and(|at| (now - at).abs() <= CLOCK_SKEW_MS) {
+    if at.is_none_or(|at| (now - at).abs() > CLOCK_SKEW_MS) {
         return Err(Failure::invalid("timestamp"));
     }
     Ok(account)

@@ -13,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::http::Reply;
 use crate::faults::Fault;
 
+/// How long the first half of a cut answer has to leave.
+const FLUSH: Duration = Duration::from_millis(30);
+
 /// Mark of a response that must never be written: the connection is dropped instead.
 #[derive(Clone, Copy)]
 pub(crate) struct HangUp;
@@ -67,7 +70,8 @@ fn truncate(mut reply: Reply) -> Response {
     let whole = std::mem::take(&mut reply.body);
     let length = whole.len();
     let half = Bytes::from(whole).slice(..length / 2);
-    let mut response = reply.into_response_with(Body::new(CutBody { half: Some(half) }));
+    let mut response =
+        reply.into_response_with(Body::new(CutBody { half: Some(half), pause: None }));
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     response
 }
@@ -105,6 +109,8 @@ impl hyper::body::Body for DripBody {
 
 struct CutBody {
     half: Option<Bytes>,
+    /// What was written before is flushed only while the body has nothing to say.
+    pause: Option<std::pin::Pin<Box<tokio::time::Sleep>>>,
 }
 
 impl hyper::body::Body for CutBody {
@@ -113,11 +119,14 @@ impl hyper::body::Body for CutBody {
 
     fn poll_frame(
         mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
+        cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        std::task::Poll::Ready(Some(match self.half.take() {
-            Some(half) => Ok(Frame::data(half)),
-            None => Err(std::io::ErrorKind::BrokenPipe.into()),
-        }))
+        use std::task::Poll;
+        if let Some(half) = self.half.take() {
+            return Poll::Ready(Some(Ok(Frame::data(half))));
+        }
+        let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(FLUSH)));
+        std::task::ready!(pause.as_mut().poll(cx));
+        Poll::Ready(Some(Err(std::io::ErrorKind::BrokenPipe.into())))
     }
 }
