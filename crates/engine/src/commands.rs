@@ -319,8 +319,7 @@ impl Engine {
             }
             (asked, _) => asked?,
         };
-        let until = self.now() + options.lease;
-        let payment = self.send_refund_call(payment, ordinal, until).await?;
+        let payment = self.send_refund_call(payment, ordinal).await?;
         Ok((payment, ordinal, Fresh::New))
     }
 

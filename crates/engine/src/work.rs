@@ -6,7 +6,7 @@
 
 use domain::{
     Answer, Attempt, ChannelId, CloseWhy, Fact, Method, Operation, OrderRef, Payment, Policy,
-    Refund, RefundOrder, Task, Timestamp,
+    Refund, RefundOrder, RefundProgress, Task, Timestamp,
 };
 use store::Claim;
 
@@ -77,10 +77,8 @@ impl Engine {
                     .await?;
                 let intent = sent.refund(ordinal).map(|r| &r.progress);
                 match intent {
-                    Some(domain::RefundProgress::InFlight { until: mine, .. })
-                        if *mine == until =>
-                    {
-                        self.send_refund_call(sent, ordinal, until).await
+                    Some(RefundProgress::InFlight { until: mine, .. }) if *mine == until => {
+                        self.send_refund_call(sent, ordinal).await
                     }
                     // It was on its way already, by somebody else's hand.
                     _ => Ok(sent),
@@ -146,18 +144,22 @@ impl Engine {
         .await
     }
 
-    /// Sends a refund whose intent is durable and commits the answer.
+    /// Sends a refund whose intent is durable, under the lease that is durable with it and no
+    /// other (rule 15), and commits the answer.
     pub(crate) async fn send_refund_call(
         &self,
         payment: Payment,
         ordinal: u16,
-        until: Timestamp,
     ) -> Result<Payment, EngineError> {
+        let intent = payment.refund(ordinal).map(|r| &r.progress);
+        let Some(&RefundProgress::InFlight { until: lease, .. }) = intent else {
+            return Ok(payment);
+        };
         let Some(op) = refund_op(&payment, ordinal, Operation::Refund) else {
             return Ok(payment);
         };
         let (channel, method) = refund_cell(&payment, ordinal);
-        let until = until.min(self.now() + self.timeout(&channel));
+        let until = lease.min(self.now() + self.timeout(&channel));
         let answer = self.call(&channel, method, &op, until).await;
         let Answer::Refund(outcome) = answer else { return Ok(payment) };
         self.learn(&payment, Some(Fact::RefundAnswered { refund: ordinal, outcome }), None).await

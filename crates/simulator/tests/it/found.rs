@@ -1,0 +1,15 @@
+//! Seeds that once broke a rule, each under the name of what was wrong.
+
+use simulator::{Run, simulate};
+
+fn holds(seed: u64, payments: usize) {
+    let outcome = simulate(Run::new(seed, payments));
+    assert_eq!(outcome.violation, None, "seed {seed}");
+}
+
+/// Rule 15: the call of a refund had a fresh lease instead of the durable one, so a process
+/// that stood still between commit and call could send it long after others took over.
+#[test]
+fn a_refund_is_sent_under_its_durable_lease_only() {
+    holds(43, 40);
+}

@@ -1,0 +1,3 @@
+//! What CI asks of the simulator.
+
+mod found;
