@@ -89,7 +89,7 @@ fn a_foreign_file_is_refused_and_left_alone() {
 #[tokio::test]
 async fn a_damaged_file_is_an_error_and_never_a_wrong_answer() {
     let folder = folder();
-    filled(folder.path(), 200).await;
+    filled(folder.path(), 60).await;
     let path = folder.path().join("books.db");
     let whole = fs::read(&path).unwrap();
     let mut met = 0;
@@ -105,7 +105,7 @@ async fn a_damaged_file_is_an_error_and_never_a_wrong_answer() {
             }
             Err(other) => panic!("page {page}: {other}"),
         };
-        for n in 1..=200 {
+        for n in 1..=60 {
             match store.payment(id(n)).await {
                 Ok(payment) => assert_eq!(payment, Some(create(n).payment), "page {page}"),
                 Err(StoreError::Damaged(_)) => met += 1,
@@ -123,7 +123,7 @@ async fn a_damaged_file_is_an_error_and_never_a_wrong_answer() {
     fs::write(&path, &whole[..half]).unwrap();
     let _ = fs::remove_file(folder.path().join("books.db-wal"));
     let cut = match SqliteStore::open(&path, SqliteOptions::default()) {
-        Ok(store) => store.payment(id(200)).await.map(|payment| payment.map(|p| p.id)),
+        Ok(store) => store.payment(id(60)).await.map(|payment| payment.map(|p| p.id)),
         Err(error) => Err(error),
     };
     assert!(matches!(cut, Err(StoreError::Damaged(_))), "{cut:?}");

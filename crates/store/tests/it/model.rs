@@ -248,7 +248,7 @@ async fn everything(store: &dyn Store, caller: &Caller) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
     fn both_engines_give_the_same_answers(calls in vec(call(), 1..60)) {
