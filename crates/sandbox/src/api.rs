@@ -44,7 +44,7 @@ pub(crate) async fn control(state: &State, call: &Call) -> Reply {
         ("DELETE", ["faults", id]) => remove_fault(state, id),
         ("GET", ["scenarios"]) => Ok(ok(&json!({ "scenarios": scenarios() }))),
         ("POST", ["scenario"]) => load_scenario(state, call),
-        ("GET", ["books"]) => Ok(books(state)),
+        ("GET", ["books"]) => Ok(books(state, call)),
         ("GET", ["accounts"]) => Ok(ok(&json!({ "accounts": accounts(state) }))),
         ("GET", ["notifications"]) => Ok(ok(&json!({ "notifications": state.notifier.log() }))),
         ("POST", ["webhook"]) => set_webhook(state, call),
@@ -127,8 +127,22 @@ fn load_scenario(state: &State, call: &Call) -> Result<Reply, Reply> {
 }
 
 /// Orders and movements; `?provider=`, `?account=` and `?order_no=` narrow them.
-fn books(state: &State) -> Reply {
-    match serde_json::to_value(state.books()) {
+fn books(state: &State, call: &Call) -> Reply {
+    let mut books = state.books();
+    let wanted = |name: &str| call.query_value(name);
+    let (provider, account, number) = (wanted("provider"), wanted("account"), wanted("order_no"));
+    let is = |filter: &Option<String>, value: &str| filter.as_ref().is_none_or(|f| f == value);
+    books.orders.retain(|one| {
+        is(&provider, one.provider.as_str())
+            && is(&account, &one.account)
+            && is(&number, &one.order_no)
+    });
+    books.movements.retain(|one| {
+        is(&provider, one.provider.as_str())
+            && is(&account, &one.account)
+            && is(&number, &one.order_no)
+    });
+    match serde_json::to_value(books) {
         Ok(books) => ok(&books),
         Err(why) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "unreadable_books", why.to_string()),
     }

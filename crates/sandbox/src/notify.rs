@@ -244,7 +244,7 @@ fn line(
 }
 
 impl Queue {
-    /// Delivers until `stop`; then waits for the deliveries that are on their way.
+    /// Delivers until `stop`; deliveries that are on their way then are given up.
     pub(crate) async fn run(
         mut self,
         client: reqwest::Client,
@@ -269,9 +269,12 @@ impl Queue {
                 () = sleep_until(due), if due.is_some() => {
                     let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
                     if let Some(Reverse(job)) = waiting.pop() {
-                        let postman = Arc::clone(&postman);
+                        let (postman, stop) = (Arc::clone(&postman), stop.clone());
                         running.spawn(async move {
-                            postman.deliver(job).await;
+                            tokio::select! {
+                                () = postman.deliver(job) => {}
+                                () = stop.cancelled() => {}
+                            }
                             drop(slot);
                         });
                     }

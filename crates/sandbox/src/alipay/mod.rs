@@ -17,6 +17,8 @@ pub(crate) use biz::bank_hint;
 use http::StatusCode;
 pub(crate) use notify::{Notification, RESENDS_S};
 use serde_json::{Map, Value};
+#[cfg(test)]
+pub(crate) use sign::notification_text;
 
 use self::codes::Failure;
 use crate::account::AlipayKeys;

@@ -26,8 +26,9 @@ use crate::pages::Lang;
 use crate::state::{Scene, State};
 use crate::{alipay, api, clock, stripe, wechatpay};
 
-/// How long a client may take to send its headers.
-const HEADERS_WITHIN: Duration = Duration::from_secs(30);
+/// How long a client may take to send its headers, idle time before them included; longer than
+/// clients keep idle connections, so that no call meets a connection that is being closed.
+const HEADERS_WITHIN: Duration = Duration::from_secs(150);
 /// How long open connections may go on after the sandbox was asked to stop.
 const DRAIN_WITHIN: Duration = Duration::from_secs(2);
 

@@ -99,6 +99,8 @@ async fn books_accounts_and_pages() {
     assert_eq!(books["orders"][0]["status"], "paid");
     assert_eq!(books["orders"][0]["bank"], "CMB");
     assert_eq!(books["movements"][0]["amount_minor"], 100);
+    let (_, none) = call(&base, "GET", "/sandbox/books?order_no=a2", "").await;
+    assert_eq!((&none["orders"], &none["movements"]), (&json!([]), &json!([])));
     let index = http().get(&base).header("accept-language", "zh-CN").send().await.unwrap();
     assert!(index.text().await.unwrap().contains("沙箱"));
     let (_, accounts) = call(&base, "GET", "/sandbox/accounts", "").await;
