@@ -154,7 +154,7 @@ pub enum Ask {
 pub enum Proof {
     /// The provider said so.
     Provider,
-    /// Its own end has passed, and the provider said afterwards that it was not paid.
+    /// Its own end has passed, and the provider, asked afterwards, does not know it.
     Lapsed,
 }
 
@@ -311,10 +311,13 @@ impl Attempt {
             {
                 never_arrived(now)
             }
-            (
-                S::Closing { .. },
-                F::Learned(Outcome::Ok(OrderState::NotFound | OrderState::Payable), _),
-            ) if now >= self.expires_at + policy.lapse_margin => closed(Proof::Lapsed, now),
+            // "Payable" proves nothing however late it is: not every provider ends an order by
+            // itself, and a notification may tell of long ago. It is closed until that is proof.
+            (S::Closing { .. }, F::Learned(Outcome::Ok(OrderState::NotFound), Source::Query))
+                if now >= self.expires_at + policy.lapse_margin =>
+            {
+                closed(Proof::Lapsed, now)
+            }
             (S::Closing { .. }, F::Learned(outcome, source)) => {
                 let ask = match outcome {
                     Outcome::Ok(OrderState::Payable | OrderState::NotFound) => Ask::Close,

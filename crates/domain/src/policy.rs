@@ -54,7 +54,7 @@ pub struct Policy {
     /// How long after the last possible moment of a direct charge "not found" must still be
     /// the answer before it counts as "never arrived". Longer than any provider holds a call.
     pub not_found_settles: Duration,
-    /// Added to an order's own expiry before "unpaid" or "not found" proves that it lapsed.
+    /// Added to an order's own expiry before "not found" proves that it lapsed.
     pub lapse_margin: Duration,
     /// How long a payment that is being cancelled or expired waits for its provider's word
     /// before it ends with the guard of rule 2 only.

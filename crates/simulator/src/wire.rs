@@ -172,16 +172,19 @@ impl World {
         until: Timestamp,
     ) -> Sent {
         let idx = place_of_number(op.number());
-        let late = self.here(proc) >= until;
-        if late && !self.has(Plant::LeaseIgnored) {
-            self.reach(Path::StaleCallRefused);
-            self.say(idx, || format!("{} refused by its caller: too late", op.name()));
-            return Sent::Refused(op.unavailable(fault("deadline")));
-        }
         let at = self.channels.iter().position(|c| c.id == *channel).unwrap_or(0);
         let order = self.order_place(idx, at, op);
         if let Some(answer) = self.planted_answer(idx, order, op) {
             return Sent::Refused(answer);
+        }
+        if matches!(op, Operation::Close(..)) {
+            // Trying counts (rule 5); whether it gets through is not in anybody's hands.
+            self.slots[idx].orders[order].closes += 1;
+        }
+        if self.here(proc) >= until && !self.has(Plant::LeaseIgnored) {
+            self.reach(Path::StaleCallRefused);
+            self.say(idx, || format!("{} refused by its caller: too late", op.name()));
+            return Sent::Refused(op.unavailable(fault("deadline")));
         }
         self.check_call(idx, proc, at, op, until);
         self.leaf(Leaf::Calling);
@@ -220,14 +223,10 @@ impl World {
     }
 
     fn note_sent(&mut self, idx: usize, at: usize, op: &Operation) {
-        let order = &mut self.slots[idx].orders[at];
-        match op {
-            Operation::Create(asked) => {
-                order.expires_at = asked.expires_at;
-                order.creates += 1;
-            }
-            Operation::Close(..) => order.closes += 1,
-            Operation::Query(_) | Operation::Refund(_) | Operation::QueryRefund(_) => {}
+        if let Operation::Create(asked) = op {
+            let order = &mut self.slots[idx].orders[at];
+            order.expires_at = asked.expires_at;
+            order.creates += 1;
         }
     }
 

@@ -13,3 +13,10 @@ fn holds(seed: u64, payments: usize) {
 fn a_refund_is_sent_under_its_durable_lease_only() {
     holds(43, 40);
 }
+
+/// Rule 5: "payable" after the expiry counted as proof that the order lapsed, but Stripe's
+/// orders do not end by themselves and were paid later.
+#[test]
+fn an_order_that_is_payable_has_not_lapsed() {
+    holds(54, 40);
+}
