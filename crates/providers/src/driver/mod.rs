@@ -12,6 +12,7 @@ mod probe;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -223,10 +224,9 @@ impl Driver {
         };
         let _gauge = InFlight::enter(id);
         tracing::trace!(step = step.asks, "asking the provider");
-        match tokio::time::timeout_at(deadline, exchange(&channel.http, request)).await {
-            Ok(reply) => reply,
-            Err(_) => unanswered("timeout", "no whole answer came within the call's time"),
-        }
+        let reply = within(deadline, exchange(&channel.http, request)).await;
+        reply
+            .unwrap_or_else(|| unanswered("timeout", "no whole answer came within the call's time"))
     }
 }
 
@@ -262,6 +262,8 @@ fn client(limits: &CallLimits) -> Result<reqwest::Client, reqwest::Error> {
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
+        // One call a connection: a connection that hangs takes one call with it, not all.
+        .http1_only()
         .connect_timeout(limits.connect_timeout)
         .pool_idle_timeout(Duration::from_secs(30))
         .pool_max_idle_per_host(limits.max_in_flight.min(64))
@@ -274,6 +276,20 @@ fn client(limits: &CallLimits) -> Result<reqwest::Client, reqwest::Error> {
         Roots::None => builder.tls_certs_only([]),
     }
     .build()
+}
+
+/// Runs a future until `deadline`, and not one step after it. A process that slept through its
+/// deadline must find that out before it goes on connecting and sends something (rule 15);
+/// tokio's own time-out lets the future run once more first.
+async fn within<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    let guarded = std::future::poll_fn(|context| {
+        if Instant::now() >= deadline {
+            return Poll::Ready(None);
+        }
+        future.as_mut().poll(context).map(Some)
+    });
+    tokio::time::timeout_at(deadline, guarded).await.ok().flatten()
 }
 
 /// One request and its whole answer.

@@ -32,6 +32,7 @@ pub(super) const ABANDON: &str = "abandon";
 pub(super) const FIND: &str = "find";
 pub(super) const READ: &str = "read";
 pub(super) const CANCEL: &str = "cancel";
+/// Sends a refund; the memo is the intent's id.
 pub(super) const REFUND: &str = "refund";
 /// Looks for the refund by our number; the memo is the code of a refusal, if there was one.
 pub(super) const REFUND_FIND: &str = "refund_find";
@@ -85,6 +86,8 @@ impl Stripe {
         form.add("amount", &order.money.minor().to_string());
         form.add("currency", &order.money.currency().code().to_ascii_lowercase());
         form.add(&format!("metadata[{ORDER}]"), order.number.as_str());
+        // The name that Stripe's own reports and most dashboards look for.
+        form.add("metadata[order_id]", order.number.as_str());
         let flow = if order.flow == Flow::Direct { "direct" } else { "presented" };
         form.add(&format!("metadata[{FLOW}]"), flow);
         if !order.subject.trim().is_empty() {

@@ -20,7 +20,7 @@ impl Stripe {
             .with(&format!("metadata[{NUMBER}]"), refund.number.as_str())
             .with(&format!("metadata[{ORDER}]"), refund.order.number.as_str());
         let key = format!("{}:refund", refund.number);
-        self.post(Step::new(REFUND), "/v1/refunds", form, key)
+        self.post(Step::with(REFUND, intent), "/v1/refunds", form, key)
     }
 
     /// Asks about a refund by its id, or looks for it among those of its intent.
@@ -52,7 +52,7 @@ impl Stripe {
     ) -> Verdict {
         let done = |outcome| Verdict::Done(wrap(op, outcome));
         match (said, step.asks) {
-            (Some(said), REFUND) => self.refused(op, refund, said),
+            (Some(said), REFUND) => self.refused(op, &step.memo, said),
             // An order that Stripe does not know cannot be settled by its refunds.
             (Some(said), FIND) if said.meaning == Meaning::NotFound => {
                 done(Outcome::Unknown(said.fault))
@@ -70,12 +70,12 @@ impl Stripe {
         }
     }
 
-    fn refused(&self, op: &Operation, refund: &RefundOrder, said: Said) -> Verdict {
-        let look = matches!(said.meaning, Meaning::Refused | Meaning::Look);
-        match reference(&refund.order) {
-            Some(intent) if look => self.find_refund(intent, &said.fault.code),
-            _ => Verdict::Done(answer(op, said.meaning, said.fault)),
+    /// A refusal counts once the intent's own list of refunds agrees.
+    fn refused(&self, op: &Operation, intent: &str, said: Said) -> Verdict {
+        if matches!(said.meaning, Meaning::Refused | Meaning::Look) {
+            return self.find_refund(intent, &said.fault.code);
         }
+        Verdict::Done(answer(op, said.meaning, said.fault))
     }
 
     /// The search for the order whose refund it is has come to an end, or goes on.

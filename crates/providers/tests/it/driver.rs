@@ -82,21 +82,21 @@ async fn a_call_that_its_caller_gives_up_frees_its_place() {
 async fn an_unknown_host_and_a_refused_certificate_are_not_sent() {
     let mut value = crate::peers::stripe_settings();
     value["base_url"] = "https://provider.invalid".into();
-    let answer = call_with_roots(value.clone(), "localhost").await;
+    let answer = call_with_roots(value.clone()).await;
     assert_eq!(said(&answer), (Class::Unavailable, Some("dns")), "{answer:?}");
     let tls = tls_server().await;
     value["base_url"] = format!("https://localhost:{tls}").into();
-    let answer = call_with_roots(value.clone(), "localhost").await;
+    let answer = call_with_roots(value.clone()).await;
     assert_eq!(said(&answer), (Class::Unavailable, Some("tls")), "{answer:?}");
     // A server that speaks no TLS at all.
     let plain = Fake::start(|_| Back::Close).await;
     value["base_url"] = format!("https://localhost:{}", plain.address.port()).into();
-    let answer = call_with_roots(value, "localhost").await;
+    let answer = call_with_roots(value).await;
     assert_eq!(answer.class(), Class::Unavailable, "{answer:?}");
 }
 
 /// With one stranger's certificate as the only root, so that the machine's own do not matter.
-async fn call_with_roots(value: serde_json::Value, _host: &str) -> Answer {
+async fn call_with_roots(value: serde_json::Value) -> Answer {
     let (codec, limits) = settings(value).build(&channel(), NOTIFY).expect("no mistakes");
     let limits =
         CallLimits { roots: Roots::Only(STRANGERS.certificate_pem.clone().into()), ..limits };

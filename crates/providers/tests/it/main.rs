@@ -13,6 +13,7 @@ mod localstripe;
 mod notices;
 mod peers;
 mod properties;
+mod sandbox;
 mod stripe;
 mod wechatpay;
 mod world;

@@ -302,6 +302,15 @@ async fn a_refund_is_looked_for_before_it_has_failed() {
     assert_eq!(answer.class(), Class::Unknown);
     let (answer, asked) = says(&op, script("balance_insufficient", false)).await;
     assert_eq!((answer.class(), asked.len()), (Class::Unavailable, 1));
+    let far = Operation::Refund(refund(made(&direct(), None)));
+    let (answer, asked) = says(&far, |got| match (got.method.as_str(), got.path()) {
+        ("POST", _) => error(400, "charge_already_refunded", ""),
+        (_, "/v1/refunds") => list(&[], false),
+        _ => Peer::Stripe.answer(got, &Facts::good()),
+    })
+    .await;
+    assert!(matches!(answer, Answer::Refund(Outcome::Ok(RefundState::Failed(_)))), "{answer:?}");
+    assert_eq!(asked.len(), 3, "the order is found, the refund refused and looked for");
     let ask = Operation::QueryRefund(refund(made(&direct(), Some(INTENT))));
     let (answer, _) = says(&ask, |_| list(&[], false)).await;
     assert_eq!(answer, Answer::QueryRefund(Outcome::Ok(RefundState::NotFound)));
