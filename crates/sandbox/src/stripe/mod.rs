@@ -44,7 +44,8 @@ pub(crate) struct StripeAccount {
     pub(crate) webhook_url: Mutex<Option<String>>,
     pub(crate) book: Mutex<StripeBook>,
     idempotency: Mutex<Idempotency>,
-    events: Mutex<HashMap<String, Arc<Value>>>,
+    /// Events by id, as the text that their webhooks carry.
+    events: Mutex<HashMap<String, Arc<str>>>,
     ids: Mutex<IdSource>,
 }
 

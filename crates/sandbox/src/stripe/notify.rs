@@ -28,7 +28,7 @@ pub(crate) struct Origin<'a> {
 #[derive(Clone)]
 pub(crate) struct Notification {
     account: Arc<StripeAccount>,
-    body: String,
+    body: Arc<str>,
 }
 
 impl Notification {
@@ -50,7 +50,7 @@ impl Notification {
         };
         let body = match forgery {
             Some((Forgery::Tampered, _)) => self.body.replacen("\"amount\":", "\"amount\":9", 1),
-            _ => self.body.clone(),
+            _ => self.body.to_string(),
         };
         Outgoing { content_type: "application/json; charset=utf-8", headers, body }
     }
@@ -110,7 +110,7 @@ fn send(
 ) {
     let id = format!("evt_3{}", lock(&account.ids).alnum(23));
     let url = lock(&account.webhook_url).clone();
-    let event = Arc::new(json!({
+    let event = json!({
         "id": id,
         "object": "event",
         "api_version": API_VERSION,
@@ -120,7 +120,8 @@ fn send(
         "pending_webhooks": i32::from(url.is_some()),
         "request": { "id": origin.request, "idempotency_key": origin.key },
         "type": name,
-    }));
+    });
+    let event: Arc<str> = event.to_string().into();
     lock(&account.events).insert(id, Arc::clone(&event));
     let Some(url) = url else { return };
     let intent = &change.intent;
@@ -137,9 +138,6 @@ fn send(
         order_no: intent.spec.metadata.get("order_id").unwrap_or(&intent.id).clone(),
         event: name.to_owned(),
         after_ms: 0,
-        content: Content::Stripe(Notification {
-            account: Arc::clone(account),
-            body: event.to_string(),
-        }),
+        content: Content::Stripe(Notification { account: Arc::clone(account), body: event }),
     });
 }

@@ -31,7 +31,8 @@ impl Job<'_> {
 
     pub(super) fn retrieve_event(&self, id: &str) -> Result<Value, Failure> {
         let event = lock(&self.account.events).get(id).cloned();
-        event.map(|event| (*event).clone()).ok_or_else(|| Failure::missing("event", id))
+        let event = event.ok_or_else(|| Failure::missing("event", id))?;
+        Ok(serde_json::from_str(&event).expect("events are kept as they were written"))
     }
 
     pub(super) fn balance(&self) -> Value {
