@@ -24,12 +24,14 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::app::{self, App, Shared};
 use crate::idle::Idle;
 use crate::options::ServerOptions;
+use crate::system;
 use crate::workers::WorkersHandle;
 
 /// The HTTP server.
@@ -41,7 +43,8 @@ pub struct Running {
     addr: SocketAddr,
     stop: CancellationToken,
     shared: Shared,
-    accepting: tokio::task::JoinHandle<GracefulShutdown>,
+    metrics_addr: Option<SocketAddr>,
+    accepting: Vec<JoinHandle<GracefulShutdown>>,
     workers: Option<WorkersHandle>,
 }
 
@@ -53,12 +56,25 @@ impl Server {
     pub async fn start(app: App, options: ServerOptions) -> io::Result<Running> {
         let listener = TcpListener::bind(options.bind).await?;
         let addr = listener.local_addr()?;
-        let (router, shared) = app::build(app, options);
+        let watched = match options.metrics_bind {
+            Some(bind) => Some(TcpListener::bind(bind).await?),
+            None => None,
+        };
+        let metrics_addr = watched.as_ref().map(TcpListener::local_addr).transpose()?;
         let stop = CancellationToken::new();
+        system::describe();
+        if let Some(handle) = app.metrics.clone() {
+            tokio::spawn(system::upkeep(handle, stop.clone()));
+        }
+        let (router, shared) = app::build(app, options);
         let door = Door::new(router, Arc::clone(&shared));
-        let accepting = tokio::spawn(door.accept(listener, stop.clone()));
-        tracing::info!(%addr, "listening");
-        Ok(Running { addr, stop, shared, accepting, workers: None })
+        let mut accepting = vec![tokio::spawn(door.accept(listener, stop.clone()))];
+        if let Some(listener) = watched {
+            let door = Door::new(app::metrics_only(&shared), Arc::clone(&shared));
+            accepting.push(tokio::spawn(door.accept(listener, stop.clone())));
+        }
+        tracing::info!(%addr, ?metrics_addr, "listening");
+        Ok(Running { addr, metrics_addr, stop, shared, accepting, workers: None })
     }
 }
 
@@ -66,6 +82,11 @@ impl Running {
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Where `/metrics` is, when it has a port of its own.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics_addr
     }
 
     /// Ties workers to the server, so that they end after its last request.
@@ -87,8 +108,10 @@ impl Running {
         self.stop.cancel();
         self.shared.tasks.close();
         let drained = tokio::time::timeout(limits.drain_timeout, async {
-            if let Ok(connections) = self.accepting.await {
-                connections.shutdown().await;
+            for accepting in self.accepting {
+                if let Ok(connections) = accepting.await {
+                    connections.shutdown().await;
+                }
             }
             // Work whose client went away, or was told to come back.
             self.shared.tasks.wait().await;

@@ -116,6 +116,16 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
     (router, shared)
 }
 
+/// `/metrics` alone, for a port of its own.
+pub(crate) fn metrics_only(shared: &Shared) -> Router {
+    Router::new()
+        .route("/metrics", get(system::metrics_on_own_port))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(shared), pipeline::run))
+        .with_state(Arc::clone(shared))
+}
+
 async fn nothing_here() -> Problem {
     Problem::new(&kinds::NOT_FOUND, "there is nothing at this address; /docs lists the paths")
 }

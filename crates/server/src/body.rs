@@ -7,9 +7,10 @@ use aws_lc_rs::digest;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use http::{HeaderMap, HeaderValue, Method, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use crate::app::Shared;
 use crate::problem::{Mistake, Problem, kinds};
@@ -63,6 +64,10 @@ impl FromRequest<Shared> for JsonBody {
     }
 }
 
+/// How much of a body that is too large is read and thrown away, because a client that still
+/// writes when the connection closes never sees the answer.
+const THROWN_AWAY_MAX: usize = 1024 * 1024;
+
 /// Reads a body whole, within the limits on size and time.
 pub(crate) async fn read(request: Request, state: &Shared) -> Result<Bytes, Problem> {
     let limit = state.limits.max_body_bytes;
@@ -70,17 +75,28 @@ pub(crate) async fn read(request: Request, state: &Shared) -> Result<Bytes, Prob
         .headers()
         .get(header::CONTENT_LENGTH)
         .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > limit as u64) {
+        .and_then(|v| v.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > limit.saturating_add(THROWN_AWAY_MAX)) {
         return Err(too_large(limit));
     }
-    let body = Limited::new(request.into_body(), limit).collect();
-    match tokio::time::timeout(state.limits.body_timeout, body).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
-        Ok(Err(_)) => Err(cut_off("the body ended before its announced length")),
-        Err(_) => Err(cut_off("the body did not arrive in time")),
+    let deadline = Instant::now() + state.limits.body_timeout;
+    let (mut body, mut kept, mut seen) = (request.into_body(), Vec::new(), 0_usize);
+    while seen <= limit.saturating_add(THROWN_AWAY_MAX) {
+        let frame = match tokio::time::timeout_at(deadline, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(None) if seen <= limit => return Ok(kept.into()),
+            // Late or broken off does not matter any more for one that is too large.
+            _ if seen > limit => break,
+            Ok(_) => return Err(cut_off("the body ended before its announced length")),
+            Err(_) => return Err(cut_off("the body did not arrive in time")),
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen <= limit {
+            kept.extend_from_slice(&data);
+        }
     }
+    Err(too_large(limit))
 }
 
 fn too_large(limit: usize) -> Problem {

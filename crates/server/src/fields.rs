@@ -153,28 +153,42 @@ impl<'a> Fields<'a> {
 }
 
 fn unknown(name: &str, known: &[&str]) -> Mistake {
-    let printable = |c: &char| c.is_ascii_graphic();
-    let short: String = name.chars().filter(printable).take(40).collect();
     let fix = match nearest(name, known) {
         Some(close) => format!("did you mean `{close}`?"),
         None => format!("leave it out; the fields are {}", known.join(", ")),
     };
-    Mistake::new(short, "is no field of this request", fix)
+    Mistake::new(short(name), "is no field of this request", fix)
 }
 
-/// A known name that is the same but for case, `-` and `_`, or begins the same.
+/// What is safe to repeat of a name that somebody sent.
+fn short(name: &str) -> String {
+    name.chars().filter(char::is_ascii_graphic).take(40).collect()
+}
+
+/// A known name that is the same but for case, `-`, `_` and two letters.
 fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    let plain = |text: &str| -> String {
-        let letters = text.chars().filter(|c| c.is_ascii_alphanumeric());
-        letters.map(|c| c.to_ascii_lowercase()).collect()
+    let plain = |text: &str| -> Vec<u8> {
+        let letters = text.bytes().filter(u8::is_ascii_alphanumeric).take(40);
+        letters.map(|b| b.to_ascii_lowercase()).collect()
     };
     let asked = plain(name);
-    let same = known.iter().find(|k| plain(k) == asked);
-    let alike = |k: &&&str| {
-        let k = plain(k);
-        asked.len() >= 4 && (k.starts_with(&asked) || asked.starts_with(&k))
-    };
-    same.or_else(|| known.iter().find(alike)).copied()
+    let near = known.iter().map(|k| (distance(&asked, &plain(k)), *k)).min()?;
+    (near.0 <= 2 && asked.len() > 3).then_some(near.1)
+}
+
+/// How many letters must be put in, left out or replaced to make `a` into `b` (Levenshtein).
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut corner = i;
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = corner + usize::from(x != y);
+            corner = row[j + 1];
+            row[j + 1] = replaced.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
 }
 
 /// The pairs of a query string as an object of texts; a name twice is a mistake.
@@ -182,7 +196,7 @@ pub(crate) fn query(raw: Option<&str>) -> Result<Map<String, Value>, Problem> {
     let mut map = Map::new();
     for (name, value) in form_urlencoded::parse(raw.unwrap_or("").as_bytes()) {
         if map.contains_key(name.as_ref()) {
-            let mistake = Mistake::new(name, "occurs twice", "send it once");
+            let mistake = Mistake::new(short(&name), "occurs twice", "send it once");
             return Err(Problem::mistakes(vec![mistake]));
         }
         map.insert(name.into_owned(), Value::String(value.into_owned()));
@@ -206,5 +220,26 @@ pub(crate) fn query_integer(
             fields.mistake(name, rule, fix);
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typing_mistakes_are_guessed() {
+        let known = ["amount", "order_no", "currency"];
+        for (typed, meant) in [
+            ("amout", Some("amount")),
+            ("orderNo", Some("order_no")),
+            ("Currency", Some("currency")),
+            ("colour", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(typed, &known), meant, "{typed}");
+        }
+        assert!(nearest(&"a".repeat(1_000_000), &known).is_none());
     }
 }

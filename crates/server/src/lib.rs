@@ -45,6 +45,7 @@ pub use notifications::Codecs;
 pub use options::ServerOptions;
 pub use problem::{Kind, kinds};
 pub use render::MessageRenderer;
+pub use system::prometheus;
 pub use view::{AttemptView, ExcludedView, Notice, PaymentView, PresentationView, RefundView};
 pub use webhooks::{BadSecret, Endpoint, Endpoints, WebhookSecret, generate_webhook_secret};
 pub use workers::{WorkersHandle, WorkersOptions};

@@ -11,6 +11,8 @@ use std::time::Duration;
 pub struct ServerOptions {
     /// The address to listen on; port 0 takes a free one.
     pub bind: SocketAddr,
+    /// Where `/metrics` is served instead of on `bind`, to keep it from the public.
+    pub metrics_bind: Option<SocketAddr>,
     /// The largest body of a request, in bytes.
     pub max_body_bytes: usize,
     /// How long a request may take in all; its work goes on after that. Longer than
@@ -45,6 +47,7 @@ impl ServerOptions {
         let secs = Duration::from_secs;
         ServerOptions {
             bind,
+            metrics_bind: None,
             max_body_bytes: 256 * 1024,
             request_timeout: secs(30),
             header_timeout: secs(10),

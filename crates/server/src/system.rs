@@ -7,8 +7,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use crate::app::Shared;
@@ -64,6 +66,13 @@ pub(crate) async fn readyz(State(state): State<Shared>) -> Response {
     responses((status = 200, content_type = "text/plain", body = String)),
 )]
 pub(crate) async fn metrics(State(state): State<Shared>) -> Result<Response, Problem> {
+    if state.limits.metrics_bind.is_some() {
+        return Err(Problem::new(&kinds::NOT_FOUND, "metrics are on a port of their own"));
+    }
+    metrics_on_own_port(State(state)).await
+}
+
+pub(crate) async fn metrics_on_own_port(State(state): State<Shared>) -> Result<Response, Problem> {
     let Some(handle) = &state.metrics else {
         return Err(Problem::new(&kinds::NOT_FOUND, "metrics are switched off"));
     };
@@ -90,4 +99,55 @@ async fn refresh_counts(state: &Shared) {
         }
         Err(error) => tracing::warn!(%error, "payments could not be counted"),
     }
+}
+
+/// How often the recorder folds what it was told into its histograms; it would keep every
+/// single value until then.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Folds until the server stops.
+pub(crate) async fn upkeep(handle: PrometheusHandle, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        handle.run_upkeep();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(UPKEEP) => {}
+        }
+    }
+}
+
+/// A recorder whose histograms have buckets that fit payments, for the binary to install.
+///
+/// # Errors
+/// Never with these buckets; the exporter's own check is passed on.
+pub fn prometheus() -> Result<PrometheusBuilder, BuildError> {
+    const SECONDS: [f64; 14] =
+        [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+}
+
+/// Says what the server's metrics mean, once the recorder is installed.
+pub(crate) fn describe() {
+    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+    describe_histogram!(
+        "evergate_http_request_seconds",
+        Unit::Seconds,
+        "Time from a request's head to its answer, by method, route and status"
+    );
+    describe_gauge!("evergate_http_in_flight", "Requests under way");
+    describe_counter!("evergate_http_problems_total", "Refusals, by type");
+    describe_gauge!("evergate_connections_open", "Open connections");
+    describe_counter!(
+        "evergate_connections_refused_total",
+        "Connections that were closed without an answer, by reason"
+    );
+    describe_counter!(
+        "evergate_notifications_total",
+        "Notifications of providers, by channel and result"
+    );
+    describe_counter!("evergate_messages_total", "Tries of messages to merchants, by result");
+    describe_counter!("evergate_work_total", "Due work of payments, by result");
+    describe_counter!("evergate_worker_errors_total", "Failures of the worker loops");
+    describe_gauge!("evergate_payments", "Payments in the books, by status");
 }

@@ -18,15 +18,19 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::{MerchantId, Timestamp};
+use domain::MerchantId;
 use engine::{Engine, Entropy};
 use store::{Message, MessageEnd, StoreError};
+use tokio::time::Instant;
 
 use crate::workers::WorkersOptions;
 
 /// The waits between tries, as the specification suggests: three days in all.
 const WAITS_S: [u64; 9] =
     [5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
+
+/// A try that takes longer makes its endpoint a slow one.
+const SLOW: Duration = Duration::from_secs(2);
 
 /// The longest wait that an endpoint may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
@@ -125,8 +129,16 @@ pub(crate) struct Sender {
     endpoints: Arc<Endpoints>,
     http: reqwest::Client,
     timeout: Duration,
-    per_merchant: usize,
-    under_way: Mutex<HashMap<MerchantId, usize>>,
+    per_slow_merchant: usize,
+    loads: Mutex<HashMap<MerchantId, Load>>,
+}
+
+/// What a merchant's endpoint has of us.
+#[derive(Clone, Copy, Debug, Default)]
+struct Load {
+    under_way: usize,
+    /// Whether its last try failed or took long.
+    slow: bool,
 }
 
 impl Sender {
@@ -154,8 +166,8 @@ impl Sender {
             endpoints,
             http,
             timeout: options.message_timeout,
-            per_merchant: options.max_messages_per_merchant.max(1),
-            under_way: Mutex::new(HashMap::new()),
+            per_slow_merchant: options.max_messages_per_slow_merchant.max(1),
+            loads: Mutex::new(HashMap::new()),
         })
     }
 
@@ -176,9 +188,12 @@ impl Sender {
             let error = "no endpoint is configured for the merchant".to_owned();
             return self.note(&message, MessageEnd::Dead { error }, "no_endpoint").await;
         };
-        // Over its share, the merchant waits: the claim lapses and is taken again later.
-        let Some(_turn) = Turn::take(self, &message.merchant) else { return };
+        // A slow endpoint has its share and no more: the claim lapses and is taken again later.
+        let Some(mut turn) = Turn::take(self, &message.merchant) else { return };
+        let began = Instant::now();
         let tried = self.send(&endpoint, &message).await;
+        turn.slow = tried != Try::Taken || began.elapsed() > SLOW;
+        drop(turn);
         let (end, result) = self.ending(&message, tried);
         self.note(&message, end, result).await;
     }
@@ -214,7 +229,7 @@ impl Sender {
             .header("webhook-signature", signatures(endpoint, message, at))
             .body(message.body.clone());
         match request.send().await {
-            Ok(response) => answered(&response, self.engine.now()),
+            Ok(response) => answered(&response),
             // The error's own text holds the address, which may hold a secret.
             Err(error) => Try::Failed { error: describe(&error).to_owned(), retry_after: None },
         }
@@ -239,28 +254,28 @@ impl Sender {
 struct Turn<'a> {
     sender: &'a Sender,
     merchant: MerchantId,
+    slow: bool,
 }
 
 impl<'a> Turn<'a> {
     fn take(sender: &'a Sender, merchant: &MerchantId) -> Option<Turn<'a>> {
-        let mut under_way = sender.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = under_way.entry(merchant.clone()).or_insert(0);
-        if *count >= sender.per_merchant {
+        let mut loads = sender.loads.lock().unwrap_or_else(PoisonError::into_inner);
+        let load = loads.entry(merchant.clone()).or_default();
+        if load.slow && load.under_way >= sender.per_slow_merchant {
             return None;
         }
-        *count += 1;
-        Some(Turn { sender, merchant: merchant.clone() })
+        load.under_way += 1;
+        Some(Turn { sender, merchant: merchant.clone(), slow: load.slow })
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut under_way = self.sender.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = under_way.get_mut(&self.merchant) {
-            *count -= 1;
-            if *count == 0 {
-                under_way.remove(&self.merchant);
-            }
+        let mut loads = self.sender.loads.lock().unwrap_or_else(PoisonError::into_inner);
+        // As many entries as there are merchants with an endpoint: they need not be removed.
+        if let Some(load) = loads.get_mut(&self.merchant) {
+            load.under_way -= 1;
+            load.slow = self.slow;
         }
     }
 }
@@ -277,7 +292,7 @@ fn next_wait(tries: u32, dice: f64) -> Option<Duration> {
     Some(Duration::from_secs(*wait).mul_f64(0.9 + 0.2 * dice))
 }
 
-fn answered(response: &reqwest::Response, _now: Timestamp) -> Try {
+fn answered(response: &reqwest::Response) -> Try {
     let status = response.status();
     if status.is_success() {
         return Try::Taken;

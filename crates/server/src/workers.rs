@@ -22,8 +22,9 @@ pub struct WorkersOptions {
     pub max_payments: usize,
     /// Messages sent at once.
     pub max_messages: usize,
-    /// Messages sent at once to one merchant, so that one slow endpoint does not hold up all.
-    pub max_messages_per_merchant: usize,
+    /// Messages sent at once to a merchant whose endpoint fails or is slow, so that it does not
+    /// hold up everyone's.
+    pub max_messages_per_slow_merchant: usize,
     /// How long one try of a message may take.
     pub message_timeout: Duration,
     /// The longest that the loops wait before they look for work again.
@@ -37,7 +38,7 @@ impl Default for WorkersOptions {
         WorkersOptions {
             max_payments: 64,
             max_messages: 64,
-            max_messages_per_merchant: 16,
+            max_messages_per_slow_merchant: 8,
             message_timeout: Duration::from_secs(15),
             beat: Duration::from_millis(200),
             drain_timeout: Duration::from_secs(20),
@@ -79,9 +80,31 @@ pub fn spawn(
     let sender = Arc::new(Sender::new(Arc::clone(&engine), entropy, endpoints, &options)?);
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let drain_timeout = options.drain_timeout;
-    tasks.spawn(payments(engine, stop.clone(), tasks.clone(), options.clone()));
-    tasks.spawn(messages(sender, stop.clone(), tasks.clone(), options));
+    let (stopped, left, limits) = (stop.clone(), tasks.clone(), options.clone());
+    tasks.spawn(kept_alive("payments", stop.clone(), move || {
+        payments(Arc::clone(&engine), stopped.clone(), left.clone(), limits.clone())
+    }));
+    let (stopped, left) = (stop.clone(), tasks.clone());
+    tasks.spawn(kept_alive("messages", stop.clone(), move || {
+        messages(Arc::clone(&sender), stopped.clone(), left.clone(), options.clone())
+    }));
     Ok(WorkersHandle { stop, tasks, drain_timeout })
+}
+
+/// Runs a loop, and starts it again should a mistake of ours make it panic: payments must go on
+/// being settled (rule 17).
+async fn kept_alive<F>(name: &'static str, stop: CancellationToken, start: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    while let Err(error) = tokio::spawn(start()).await {
+        tracing::error!(name, %error, "a worker loop stopped; it is started again");
+        metrics::counter!("evergate_worker_errors_total", "loop" => name).increment(1);
+        Backoff(4).wait(&stop).await;
+        if stop.is_cancelled() {
+            break;
+        }
+    }
 }
 
 /// What a look for work found.

@@ -1,0 +1,125 @@
+//! Books that fail on request.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use domain::*;
+use store::*;
+use uuid::Uuid;
+
+#[derive(Default)]
+pub(crate) struct Flaky {
+    pub(crate) books: MemoryStore,
+    /// What every commit and every question answers, while it is set.
+    pub(crate) fault: Mutex<Option<StoreError>>,
+    /// Whether a commit answers "unknown" and cannot be read back.
+    pub(crate) vague: Mutex<bool>,
+}
+
+impl Flaky {
+    pub(crate) fn fail(&self, fault: Option<StoreError>) {
+        *self.fault.lock().unwrap() = fault;
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        self.fault.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+}
+
+#[async_trait]
+impl Store for Flaky {
+    async fn commit(&self, change: Change) -> Commit {
+        if let Err(error) = self.check() {
+            return Commit::Failed(error);
+        }
+        if *self.vague.lock().unwrap() {
+            return Commit::Unknown(StoreError::Unavailable("timeout".into()));
+        }
+        self.books.commit(change).await
+    }
+    async fn was_committed(&self, change: Uuid) -> Result<bool, StoreError> {
+        if *self.vague.lock().unwrap() {
+            return Err(StoreError::Unavailable("timeout".into()));
+        }
+        self.books.was_committed(change).await
+    }
+    async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
+        self.check()?;
+        self.books.payment(id).await
+    }
+    async fn payment_by_order(
+        &self,
+        merchant: &MerchantId,
+        order: &OrderNo,
+    ) -> Result<Option<Payment>, StoreError> {
+        self.check()?;
+        self.books.payment_by_order(merchant, order).await
+    }
+    async fn request(
+        &self,
+        merchant: &MerchantId,
+        key: &str,
+    ) -> Result<Option<RequestRecord>, StoreError> {
+        self.books.request(merchant, key).await
+    }
+    async fn list(&self, filter: &Filter) -> Result<Vec<Payment>, StoreError> {
+        self.check()?;
+        self.books.list(filter).await
+    }
+    async fn count_by_status(&self) -> Result<Vec<(Status, u64)>, StoreError> {
+        self.books.count_by_status().await
+    }
+    async fn story(&self, id: PaymentId) -> Result<Vec<Event>, StoreError> {
+        self.books.story(id).await
+    }
+    async fn claim_due(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        owner: &str,
+        limit: usize,
+    ) -> Result<Vec<Claim>, StoreError> {
+        self.check()?;
+        self.books.claim_due(now, lease_until, owner, limit).await
+    }
+    async fn release(&self, claim: &Claim, due_at: Timestamp) -> Result<(), StoreError> {
+        self.books.release(claim, due_at).await
+    }
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.books.next_due().await
+    }
+    async fn claim_messages(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError> {
+        self.check()?;
+        self.books.claim_messages(now, lease_until, limit).await
+    }
+    async fn message_tried(&self, id: &str, fence: u64, end: MessageEnd) -> Result<(), StoreError> {
+        self.books.message_tried(id, fence, end).await
+    }
+    async fn messages(
+        &self,
+        state: Option<MessageState>,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError> {
+        self.books.messages(state, limit).await
+    }
+    async fn resend_message(&self, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+        self.books.resend_message(id, now).await
+    }
+    async fn controls(&self) -> Result<Controls, StoreError> {
+        self.books.controls().await
+    }
+    async fn set_controls(&self, next: &Controls, audit: AuditLine) -> Result<bool, StoreError> {
+        self.books.set_controls(next, audit).await
+    }
+    async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError> {
+        self.books.audit(limit).await
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.check()
+    }
+}

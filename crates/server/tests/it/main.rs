@@ -1,0 +1,14 @@
+//! The server in one process with a scripted provider and books in memory.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at once")]
+
+mod accept;
+mod bad_input;
+mod channels;
+mod flaky;
+mod notifications;
+mod openapi;
+mod payments;
+mod serve;
+mod webhooks;
+mod world;
