@@ -214,7 +214,9 @@ impl Figures {
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         table.set_header(["", "per second", "p50", "p99", "calls"]);
-        for (name, side) in [("provider called directly", &self.direct), ("through Evergate", &self.gateway)] {
+        for (name, side) in
+            [("provider called directly", &self.direct), ("through Evergate", &self.gateway)]
+        {
             table.add_row([
                 name.to_owned(),
                 format!("{:.0}", side.per_second),

@@ -167,9 +167,7 @@ fn keys(config: &Config) -> Result<ApiKeys> {
 ///
 /// # Errors
 /// Every secret that cannot be read: its field, and why.
-pub fn merchants(
-    config: &Config,
-) -> Result<HashMap<MerchantId, Endpoint>, Vec<(String, String)>> {
+pub fn merchants(config: &Config) -> Result<HashMap<MerchantId, Endpoint>, Vec<(String, String)>> {
     let (mut endpoints, mut mistakes) = (HashMap::new(), Vec::new());
     for merchant in &config.merchants {
         let Some(url) = merchant.webhook_url.clone() else { continue };
@@ -205,6 +203,7 @@ fn limits(config: &Config) -> ServerOptions {
     let millis = Duration::from_millis;
     ServerOptions {
         bind: set.bind,
+        metrics_bind: set.metrics_bind,
         max_body_bytes: set.max_body_bytes,
         request_timeout: millis(set.request_timeout_ms),
         header_timeout: millis(set.header_timeout_ms),

@@ -122,7 +122,8 @@ impl Setup<'_> {
                 let _ = write!(
                     text,
                     "provider = \"stripe\"\nbase_url = \"{base}\"\n\
-                     currencies = [\"CNY\", \"USD\"]\n"
+                     currencies = [\"CNY\", \"USD\"]\n\
+                     return_url = \"https://shop.example/thanks\"\n"
                 );
                 text += &keys.set(name, "secret_key", secret_key);
                 text += &keys.set(name, "webhook_secret", webhook_secret);

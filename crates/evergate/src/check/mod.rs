@@ -203,7 +203,10 @@ fn judge_probe(id: &ChannelId, probe: &Probe, found: &mut Findings) {
         ),
         ProbeLayer::Dns => (
             "dns",
-            lang.pick("the name has no address: check base_url and DNS", "域名无法解析：请检查 base_url 和 DNS"),
+            lang.pick(
+                "the name has no address: check base_url and DNS",
+                "域名无法解析：请检查 base_url 和 DNS",
+            ),
         ),
         ProbeLayer::Local => {
             (lang.pick("local", "本地"), lang.pick("see the message", "见错误信息"))

@@ -3,7 +3,6 @@
 mod api;
 mod show;
 
-
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 

@@ -108,8 +108,7 @@ impl Config {
             }],
         })?;
         let folder = file.parent().unwrap_or(Path::new(""));
-        Config::parse(&text, folder)
-            .map_err(|found| Mistakes { file: file.to_owned(), found })
+        Config::parse(&text, folder).map_err(|found| Mistakes { file: file.to_owned(), found })
     }
 
     /// Reads a text.

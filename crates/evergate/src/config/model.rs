@@ -17,6 +17,8 @@ pub struct ServerSection {
     pub bind: SocketAddr,
     /// Where providers and customers reach it; `http://` and `bind` when absent.
     pub public_url: Option<String>,
+    /// Where to listen for `/metrics` alone; on `bind` when absent.
+    pub metrics_bind: Option<SocketAddr>,
     /// The largest request body.
     pub max_body_bytes: usize,
     /// The longest time for a whole request; above `policy.request_deadline_ms`.
@@ -48,6 +50,7 @@ impl Default for ServerSection {
         ServerSection {
             bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
+            metrics_bind: None,
             max_body_bytes: 256 * 1024,
             request_timeout_ms: 30_000,
             header_timeout_ms: 10_000,

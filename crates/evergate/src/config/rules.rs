@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use toml::de::DeTable;
 
-use super::read::{Reader, place};
 use super::Config;
+use super::read::{Reader, place};
 
 /// Notes every rule that is broken.
 pub(super) fn check<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, config: &Config) {
@@ -87,8 +87,7 @@ fn merchants<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, config: &Confi
             note("name", "two merchants have this name", "keep one of them");
         }
         let Some(url) = &merchant.webhook_url else { continue };
-        let good =
-            reqwest::Url::parse(url).is_ok_and(|u| matches!(u.scheme(), "http" | "https"));
+        let good = reqwest::Url::parse(url).is_ok_and(|u| matches!(u.scheme(), "http" | "https"));
         if !good {
             note("webhook_url", "it must be an http or https address", "such as https://…");
         }
@@ -134,11 +133,7 @@ fn policy<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, config: &Config) 
     }
 }
 
-fn health<'t>(
-    reader: &mut Reader<'t>,
-    document: &DeTable<'t>,
-    health: &resilience::Settings,
-) {
+fn health<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, health: &resilience::Settings) {
     let mut rule = |key: &str, holds: bool, rule: &str, fix: &str| {
         if !holds {
             let span = place(document, "health", None, key);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
-    Attempt, AttemptState, Payment, PaymentId, PaymentState, ProviderOrderNo, RefundProgress,
+    Attempt, AttemptState, Flow, Payment, PaymentId, PaymentState, ProviderOrderNo, RefundProgress,
     RefundReason, Status,
 };
 use sandbox::BooksSnapshot;
@@ -55,6 +55,8 @@ pub struct Totals {
     pub refunded_seconds: u64,
     /// Refunds that the merchant asked for and that have ended well.
     pub refunds: u64,
+    /// Attempts that their providers know nothing of, watched until they cannot be paid.
+    pub watched: u64,
 }
 
 /// Whether a payment went elsewhere because its preferred channel was down or had failed.
@@ -85,6 +87,7 @@ pub(super) fn totals(payments: &[Payment]) -> Totals {
         };
         *count += 1;
         totals.rerouted += u64::from(is_rerouted(payment));
+        totals.watched += payment.attempts.iter().filter(|a| is_watched(a)).count() as u64;
         for refund in &payment.refunds {
             let done = matches!(refund.progress, RefundProgress::Succeeded { .. });
             match refund.reason {
@@ -188,23 +191,37 @@ fn unheard_of(payment: &Payment, known: &BTreeSet<&str>, found: &mut Vec<String>
     }
 }
 
-/// What of an ended payment is not known yet. A code that waits for its customer is not
-/// unknown: nobody has lost anything by it.
+/// What of a payment is not known yet. A code that waits for its customer is not unknown:
+/// nobody has lost anything by it. Neither is one whose close the provider has answered, even
+/// if only with "I know no such order": that order is not paid. It is watched until it cannot
+/// be paid any more; see [`Totals::watched`].
 pub(super) fn unsettled(payment: &Payment) -> Option<String> {
-    let attempt = payment.attempts.iter().find(|a| {
-        matches!(
-            a.state,
-            AttemptState::InFlight | AttemptState::Unknown { .. } | AttemptState::Closing { .. }
-        )
-    });
-    if let Some(attempt) = attempt {
-        let state = match attempt.state {
+    let found = payment.attempts.iter().find_map(|a| {
+        let state = match a.state {
             AttemptState::InFlight => "has no answer yet",
             AttemptState::Unknown { .. } => "may have charged",
-            _ => "is being closed",
+            AttemptState::Closing { answered: false, .. } => "is being closed",
+            AttemptState::Closing { .. } if a.flow == Flow::Direct => "may have charged",
+            _ => return None,
         };
-        return Some(format!("attempt {} on {} {state}", attempt.ordinal, attempt.channel));
-    }
-    let refund = payment.refunds.iter().find(|r| r.is_live())?;
-    Some(format!("refund {} has not ended", refund.ordinal))
+        Some(format!("attempt {} on {} {state}", a.ordinal, a.channel))
+    });
+    found.or_else(|| {
+        let refund = payment.refunds.iter().find(|r| r.is_live())?;
+        Some(format!("refund {} has not ended", refund.ordinal))
+    })
+}
+
+/// Whether a payment has ended and nothing of it is unknown. Every shopper of a demo has paid
+/// or given up in the end, so a payment that is still open is one whose news has not arrived.
+pub(super) fn is_quiet(payment: &Payment) -> bool {
+    !matches!(payment.state, PaymentState::Open | PaymentState::Ending { .. })
+        && unsettled(payment).is_none()
+}
+
+/// Whether an attempt is unpaid for all that its provider knows, and is asked about until its
+/// own end has passed, because the provider gives no proof before.
+fn is_watched(attempt: &Attempt) -> bool {
+    matches!(attempt.state, AttemptState::Closing { answered: true, .. })
+        && attempt.flow == Flow::Presented
 }

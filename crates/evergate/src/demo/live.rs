@@ -84,9 +84,11 @@ impl Live {
     }
 
     /// Whether it is time for the next frame.
-    pub(super) fn is_due(&self, at: Duration) -> bool {
+    pub(super) fn is_due(&self, at: Duration, of: Duration) -> bool {
         let every = match self.out {
             Out::Screen(_) => Duration::from_millis(100),
+            // Little happens once the shoppers have gone.
+            Out::Lines if at > of => Duration::from_secs(5),
             Out::Lines => Duration::from_secs(1),
             Out::Nowhere => return false,
         };

@@ -204,7 +204,7 @@ impl Run<'_> {
                 self.live.announce(next.at, &next.text);
                 phase = next.text;
             }
-            if self.live.is_due(at) {
+            if self.live.is_due(at, of) {
                 self.live.show(&screen.frame(self, at, of, &phase));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -225,7 +225,7 @@ impl Run<'_> {
             let mut screen = Screen::default();
             loop {
                 let at = self.began.elapsed();
-                if self.live.is_due(at) {
+                if self.live.is_due(at, self.args.duration) {
                     self.live.show(&screen.frame(self, at, self.args.duration, words));
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -238,7 +238,7 @@ impl Run<'_> {
             loop {
                 let payments = self.payments(since).await?;
                 let told = self.stage.store().messages(Some(MessageState::Pending), 1).await?;
-                let quiet = payments.iter().all(|p| books::unsettled(p).is_none());
+                let quiet = payments.iter().all(books::is_quiet);
                 if (quiet && told.is_empty()) || Instant::now() >= until {
                     return anyhow::Ok(payments);
                 }
@@ -257,8 +257,7 @@ impl Run<'_> {
         let mut all: Vec<Payment> = Vec::new();
         loop {
             let before = all.last().map(|p| p.id);
-            let filter =
-                Filter { since: Some(since), before, limit: 500, ..Filter::default() };
+            let filter = Filter { since: Some(since), before, limit: 500, ..Filter::default() };
             let page = self.stage.store().list(&filter).await?;
             if page.is_empty() {
                 return Ok(all);
@@ -281,9 +280,10 @@ impl Run<'_> {
             matches!(p.state, domain::PaymentState::Paid { .. })
                 && !received.paid.contains(&p.id.to_string())
         });
-        let reroute = self.scenario.first_fault_s().and_then(|s| {
-            tally.first_reroute_after(self.began + Duration::from_secs_f64(s))
-        });
+        let reroute = self
+            .scenario
+            .first_fault_s()
+            .and_then(|s| tally.first_reroute_after(self.began + Duration::from_secs_f64(s)));
         let mut report = Report {
             version: env!("CARGO_PKG_VERSION"),
             seed: self.args.seed,
@@ -314,7 +314,7 @@ impl Run<'_> {
         };
         report.judge(compare(payments, &self.stage.sandbox.books()));
         for ending in needless {
-            report.findings.push(format!("lost: a shopper could not pay: {ending:?}"));
+            report.findings.push(self.tell_lost(ending));
         }
         let violations = tally.violations();
         report.mismatches += violations.len() as u64 + received.forged;
@@ -338,6 +338,18 @@ impl Run<'_> {
         })
     }
 
+    fn tell_lost(&self, ending: &Ending) -> String {
+        let Ending::CouldNot { methods, from, to } = ending else { return String::new() };
+        let at = |moment: &Instant| moment.saturating_duration_since(self.began).as_secs_f64();
+        let methods: Vec<&str> = methods.iter().map(|m| m.name()).collect();
+        format!(
+            "lost: a shopper could not pay by {} from {:.1} s to {:.1} s",
+            methods.join(" or "),
+            at(from),
+            at(to)
+        )
+    }
+
     fn seen<T>(&self, read: impl FnOnce(&timing::Seen) -> T) -> T {
         read(&self.stage.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -345,6 +357,10 @@ impl Run<'_> {
     fn figures(&self, payments: &[Payment]) -> Vec<ChannelFigures> {
         let of = |name: &domain::ChannelId| {
             let counts = self.seen(|seen| seen.channels.get(name).copied().unwrap_or_default());
+            let codes = self.seen(|seen| {
+                let of_channel = seen.codes.iter().filter(|((channel, _), _)| channel == name);
+                of_channel.map(|((_, code), count)| (code.clone(), *count)).collect()
+            });
             let paid = payments.iter().flat_map(|p| &p.attempts);
             let paid = paid.filter(|a| a.channel == *name && a.receipt().is_some());
             ChannelFigures {
@@ -352,6 +368,7 @@ impl Run<'_> {
                 calls: counts.good + counts.bad,
                 failed: counts.bad,
                 paid: paid.count() as u64,
+                codes,
             }
         };
         self.stage.channel_names().iter().map(of).collect()

@@ -54,9 +54,7 @@ fn what(step: &Step, lang: Lang) -> String {
         Fault::Drip { .. } => ("answer byte by byte", "逐字节应答"),
         Fault::HttpStatus { .. } => ("answer HTTP errors", "返回 HTTP 错误"),
         Fault::BusinessError { .. } => ("answer errors", "返回业务错误"),
-        Fault::SuccessThenTimeout => {
-            ("do what is asked, and never answer", "执行成功但不应答")
-        }
+        Fault::SuccessThenTimeout => ("do what is asked, and never answer", "执行成功但不应答"),
         Fault::DuplicateNotification { .. } => ("repeat notifications", "重复发送通知"),
         Fault::LateNotification { .. } => ("notify late", "延迟发送通知"),
         Fault::ForgedNotification { .. } => ("send forged notifications too", "夹带伪造的通知"),
@@ -68,14 +66,22 @@ fn what(step: &Step, lang: Lang) -> String {
         Fault::LyingQuery => ("deny that orders are paid", "谎称订单未支付"),
     };
     let share = match step.matches.probability {
-        Some(p) => lang.pick(format!(" ({:.0} % of calls)", p * 100.0), format!("（{:.0}% 的请求）", p * 100.0)),
+        Some(p) => lang.pick(
+            format!(" ({:.0} % of calls)", p * 100.0),
+            format!("（{:.0}% 的请求）", p * 100.0),
+        ),
         None => String::new(),
     };
     format!("{}{share}", lang.pick(en, zh))
 }
 
 /// Whether a provider had no fault on making orders during a stretch of time.
-pub(super) fn was_well(scenario: &Scenario, provider: ProviderKind, from: Duration, to: Duration) -> bool {
+pub(super) fn was_well(
+    scenario: &Scenario,
+    provider: ProviderKind,
+    from: Duration,
+    to: Duration,
+) -> bool {
     let hits = |step: &&Step| {
         let provider = step.matches.provider.as_ref().is_none_or(|p| p.0.contains(&provider));
         let creates = step.matches.operation.as_ref().is_none_or(|o| {

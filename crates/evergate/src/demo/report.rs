@@ -1,5 +1,6 @@
 //! What a demo ends with: figures, and the same in words.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table};
@@ -79,6 +80,8 @@ pub struct ChannelFigures {
     pub failed: u64,
     /// Payments that it captured.
     pub paid: u64,
+    /// Why calls failed: provider's codes and ours, with their counts.
+    pub codes: BTreeMap<String, u64>,
 }
 
 impl Report {
@@ -163,7 +166,11 @@ impl Report {
             (
                 p("rerouted", "自动改道"),
                 number(t.rerouted),
-                p("went to another channel because the first was down or failed", "首选通道故障，改走其他通道").into(),
+                p(
+                    "went to another channel because the first was down or failed",
+                    "首选通道故障，改走其他通道",
+                )
+                .into(),
                 false,
             ),
             (
@@ -181,13 +188,22 @@ impl Report {
         ];
         if self.no_channel_left > 0 {
             let note = p("every channel for them was broken at the time", "当时所有可用通道均故障");
-            lines.push((p("no channel left", "无可用通道"), number(self.no_channel_left), note.into(), false));
+            lines.push((
+                p("no channel left", "无可用通道"),
+                number(self.no_channel_left),
+                note.into(),
+                false,
+            ));
         }
         lines.extend([
             (
                 p("second successes", "重复成功"),
                 number(t.refunded_seconds),
-                p("paid again by the customer, and given back automatically", "客户重复付款，已自动退款").into(),
+                p(
+                    "paid again by the customer, and given back automatically",
+                    "客户重复付款，已自动退款",
+                )
+                .into(),
                 false,
             ),
             (
@@ -208,8 +224,14 @@ impl Report {
             (p("mismatches", "账本差异"), number(self.mismatches), String::new(), true),
         ]);
         if let Some(ms) = self.fault_to_reroute_ms {
-            let note = p("from the first fault to the first rerouted payment", "从首次故障到首笔改道");
-            lines.push((p("fault to reroute", "故障到改道"), format!("{ms} ms"), note.into(), false));
+            let note =
+                p("from the first fault to the first rerouted payment", "从首次故障到首笔改道");
+            lines.push((
+                p("fault to reroute", "故障到改道"),
+                format!("{ms} ms"),
+                note.into(),
+                false,
+            ));
         }
         lines.push((
             p("added by the gateway", "网关附加耗时"),
@@ -230,6 +252,7 @@ impl Report {
             p("calls", "请求"),
             p("failed", "失败"),
             p("paid", "支付"),
+            p("why calls failed", "失败原因"),
         ]);
         for channel in &self.channels {
             table.add_row([
@@ -237,13 +260,22 @@ impl Report {
                 channel.calls.to_string(),
                 channel.failed.to_string(),
                 channel.paid.to_string(),
+                codes(&channel.codes),
             ]);
         }
-        for column in table.column_iter_mut().skip(1) {
+        for column in table.column_iter_mut().skip(1).take(3) {
             column.set_cell_alignment(CellAlignment::Right);
         }
         table
     }
+}
+
+/// Codes and their counts, the most frequent first.
+fn codes(codes: &BTreeMap<String, u64>) -> String {
+    let mut sorted: Vec<(&String, &u64)> = codes.iter().collect();
+    sorted.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let told = sorted.iter().take(4).map(|(code, count)| format!("{code} {count}"));
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// Microseconds as people read them.

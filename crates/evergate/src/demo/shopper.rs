@@ -129,6 +129,7 @@ impl Town {
             "currency": "CNY",
             "methods": methods,
             "subject": format!("Order {}", visit.number),
+            "return_url": "https://shop.example/thanks",
         });
         if visit.methods[0] == Method::Card && visit.card.is_saved() {
             let refused = visit.card.is_refused();

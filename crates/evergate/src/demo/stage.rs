@@ -37,7 +37,8 @@ hold_off_max_ms = 6000
 ";
 
 /// Added to every channel.
-pub const FAST_CHANNEL: &str = "timeout_ms = 1500\nconnect_timeout_ms = 500\nmax_in_flight = 2000\n";
+pub const FAST_CHANNEL: &str =
+    "timeout_ms = 1500\nconnect_timeout_ms = 500\nmax_in_flight = 2000\n";
 
 /// How a stage is set.
 #[derive(Clone, Debug)]
@@ -176,9 +177,18 @@ impl Stage {
     pub fn invitation(&self, lang: Lang) -> String {
         let (url, sandbox) = (self.url(), self.sandbox.base_url());
         let (open, pay, fault, stop) = lang.pick(
-            ("The gateway stays open. Try:", "pay what it shows, as the customer",
-             "break Alipay", "Ctrl-C ends it."),
-            ("网关保持运行，可以试试：", "以顾客身份支付返回的二维码", "让支付宝出故障", "按 Ctrl-C 结束。"),
+            (
+                "The gateway stays open. Try:",
+                "pay what it shows, as the customer",
+                "break Alipay",
+                "Ctrl-C ends it.",
+            ),
+            (
+                "网关保持运行，可以试试：",
+                "以顾客身份支付返回的二维码",
+                "让支付宝出故障",
+                "按 Ctrl-C 结束。",
+            ),
         );
         let key = &self.api_key;
         let operator = &self.operator_key;

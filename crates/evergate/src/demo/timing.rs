@@ -29,6 +29,8 @@ pub(super) struct Seen {
     pub(super) creating: HashMap<PaymentId, Duration>,
     /// Counts by channel.
     pub(super) channels: BTreeMap<ChannelId, Counts>,
+    /// Why create calls failed.
+    pub(super) codes: Codes,
     /// Orders whose effect is not known at this moment.
     pub(super) unsettled: HashSet<ProviderOrderNo>,
     /// Orders whose effect was unknown once and is known now.
@@ -43,6 +45,9 @@ pub(super) struct Counts {
     /// Failed technically.
     pub(super) bad: u64,
 }
+
+/// How often each code was the reason of a failed create call, by channel.
+pub(super) type Codes = BTreeMap<(ChannelId, String), u64>;
 
 impl Watched {
     /// Watches the calls of `inner`.
@@ -71,6 +76,11 @@ impl Seen {
                 if let Some((payment, _)) = ProviderOrderNo::parse(number.as_str()) {
                     *self.creating.entry(payment).or_default() += took;
                 }
+                if let Outcome::Unknown(f) | Outcome::Rejected(f) | Outcome::Unavailable(f) =
+                    outcome
+                {
+                    *self.codes.entry((channel.clone(), f.code.clone())).or_default() += 1;
+                }
                 let counts = self.channels.entry(channel.clone()).or_default();
                 match outcome {
                     Outcome::Ok(_) | Outcome::Declined(_) => counts.good += 1,
@@ -94,6 +104,7 @@ impl Seen {
                     outcome,
                     Outcome::Ok(
                         CloseState::Closed
+                            | CloseState::NotFound
                             | CloseState::AlreadyPaid(Some(_))
                             | CloseState::PaidAndRefunded(_)
                     )

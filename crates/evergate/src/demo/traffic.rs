@@ -106,7 +106,7 @@ struct Streams {
 }
 
 /// The random stream of one purpose.
-pub fn stream(seed: u64, purpose: &str) -> ChaCha8Rng {
+fn stream(seed: u64, purpose: &str) -> ChaCha8Rng {
     let text = format!("{seed}/demo/{purpose}");
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
     let mut bytes = [0; 32];

@@ -28,7 +28,9 @@ impl Fixture {
             bind: "127.0.0.1:8080".parse().unwrap(),
             sandbox_url: url,
             accounts: self.accounts.clone(),
-            api_keys: &format!("[[api_keys]]\nmerchant = \"shop\"\nrole = \"merchant\"\nhash = \"{hash}\"\n"),
+            api_keys: &format!(
+                "[[api_keys]]\nmerchant = \"shop\"\nrole = \"merchant\"\nhash = \"{hash}\"\n"
+            ),
             merchant: "shop",
             webhook: None,
             store: "evergate.db",
@@ -57,7 +59,9 @@ impl Fixture {
     fn wechat(&mut self) -> (&mut String, String) {
         let found = self.accounts.iter_mut().find_map(|(_, material)| match material {
             MerchantMaterial::WechatPay {
-                merchant_certificate_pem, merchant_private_key_pem, ..
+                merchant_certificate_pem,
+                merchant_private_key_pem,
+                ..
             } => Some((merchant_certificate_pem, merchant_private_key_pem.clone())),
             _ => None,
         });
@@ -68,7 +72,9 @@ impl Fixture {
 fn errors(result: &Value) -> Vec<String> {
     let findings = result["findings"].as_array().unwrap();
     let errors = findings.iter().filter(|f| f["level"] != "ok");
-    errors.map(|f| format!("{} {}", f["channel"].as_str().unwrap(), f["what"].as_str().unwrap())).collect()
+    errors
+        .map(|f| format!("{} {}", f["channel"].as_str().unwrap(), f["what"].as_str().unwrap()))
+        .collect()
 }
 
 /// A certificate of this key that is valid on these days from today.
@@ -77,12 +83,10 @@ fn certificate(key_pem: &str, days: (i64, i64)) -> String {
     let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
     let date = |days: i64| {
         let at = jiff::Timestamp::from_second(evergate::clock::now().as_secs() + days * 86_400);
-        let day = at.unwrap().to_zoned(jiff::tz::TimeZone::UTC).date();
-        rcgen::date_time_ymd(
-            i32::from(day.year()),
-            u8::try_from(day.month()).unwrap(),
-            u8::try_from(day.day()).unwrap(),
-        )
+        let day = at.unwrap().strftime("%Y-%m-%d").to_string();
+        let parts: Vec<u16> = day.split('-').map(|part| part.parse().unwrap()).collect();
+        let small = |part: u16| u8::try_from(part).unwrap();
+        rcgen::date_time_ymd(i32::from(parts[0]), small(parts[1]), small(parts[2]))
     };
     (params.not_before, params.not_after) = (date(days.0), date(days.1));
     params.self_signed(&key).unwrap().pem()

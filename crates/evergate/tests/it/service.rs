@@ -56,11 +56,8 @@ fn refund_in_parts(town: &Town, id: &str) {
 }
 
 async fn cancel_another(town: &Town) {
-    let (_, payment) = town
-        .api()
-        .post("/v1/payments", &order("A-2", 700, "wechat_pay"), None)
-        .await
-        .unwrap();
+    let (_, payment) =
+        town.api().post("/v1/payments", &order("A-2", 700, "wechat_pay"), None).await.unwrap();
     let id = payment["id"].as_str().unwrap().to_owned();
     let cancelled = json_of(&town.command(&town.api_key, &["payments", "cancel", &id, "--json"]));
     assert_eq!(cancelled["status"], "cancelled", "{cancelled}");
@@ -71,7 +68,8 @@ async fn cancel_another(town: &Town) {
 fn look_around(town: &Town) {
     let list = town.command(&town.api_key, &["payments", "list"]);
     assert!(stdout(&list).contains("A-1"), "{}", stdout(&list));
-    let paid = json_of(&town.command(&town.api_key, &["payments", "list", "--order", "A-1", "--json"]));
+    let paid =
+        json_of(&town.command(&town.api_key, &["payments", "list", "--order", "A-1", "--json"]));
     let id = paid["payments"][0]["id"].as_str().unwrap().to_owned();
     let shown = town.command(&town.api_key, &["payments", "show", &id]);
     assert!(stdout(&shown).contains("attempt_started"), "{}", stdout(&shown));

@@ -104,14 +104,22 @@ impl Town {
         evergate::init();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let dir = folder.path().join("sandbox");
-        let (bind, gateway) = (
-            format!("127.0.0.1:{}", free_port()),
-            format!("127.0.0.1:{}", free_port()),
-        );
+        let (bind, gateway) =
+            (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
         let dir_text = dir.to_string_lossy().into_owned();
         let mut command = evergate(&[
-            "sandbox", "--json", "--bind", &bind, "--gateway", &gateway, "--dir", &dir_text,
-            "--webhook", webhook, "--time-scale", "0.01",
+            "sandbox",
+            "--json",
+            "--bind",
+            &bind,
+            "--gateway",
+            &gateway,
+            "--dir",
+            &dir_text,
+            "--webhook",
+            webhook,
+            "--time-scale",
+            "0.01",
         ]);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
         let mut line = String::new();
