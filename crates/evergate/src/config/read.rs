@@ -134,7 +134,34 @@ fn explain(message: &str) -> (String, String) {
         };
         return ("there is no such setting".to_owned(), fix);
     }
+    if let Some((found, expected)) =
+        message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
+    {
+        // The value itself is not repeated: it may be a secret (rule 13).
+        let rule = format!("it must be {}, not {}", in_words(expected), in_words(found));
+        return (rule, FIX.to_owned());
+    }
     (message.trim().replace('\n', "; "), FIX.to_owned())
+}
+
+/// A type of serde's in words for people.
+fn in_words(type_name: &str) -> &str {
+    const WORDS: [(&str, &str); 12] = [
+        ("string", "a text"),
+        ("a string", "a text"),
+        ("integer", "a number"),
+        ("float", "a number"),
+        ("u", "a whole number"),
+        ("i", "a whole number"),
+        ("f", "a number"),
+        ("bool", "true or false"),
+        ("a bool", "true or false"),
+        ("sequence", "a list"),
+        ("a sequence", "a list"),
+        ("map", "a table"),
+    ];
+    let found = WORDS.iter().find(|(name, _)| type_name.starts_with(name));
+    found.map_or(type_name, |(_, words)| words)
 }
 
 /// The known name that differs least, if it is near enough to be meant.

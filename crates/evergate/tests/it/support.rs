@@ -11,7 +11,7 @@ use evergate::demo::{FAST_CHANNEL, FAST_POLICY};
 use serde_json::{Value, json};
 
 /// The binary under test, away from this machine's environment.
-pub fn evergate(args: &[&str]) -> Command {
+pub(crate) fn evergate(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_evergate"));
     command.args(args).env_remove("EVERGATE_URL").env_remove("EVERGATE_API_KEY");
     command.env("LC_ALL", "C").stdin(Stdio::null());
@@ -19,48 +19,48 @@ pub fn evergate(args: &[&str]) -> Command {
 }
 
 /// Runs it to its end.
-pub fn run(args: &[&str]) -> Output {
+pub(crate) fn run(args: &[&str]) -> Output {
     evergate(args).output().expect("the binary runs")
 }
 
 /// Its exit code, with what it said when that is not the expected one.
-pub fn code(output: &Output) -> i32 {
+pub(crate) fn code(output: &Output) -> i32 {
     output.status.code().unwrap_or(-1)
 }
 
 /// What it printed.
-pub fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// The one JSON object that it printed.
-pub fn json_of(output: &Output) -> Value {
+pub(crate) fn json_of(output: &Output) -> Value {
     let text = stdout(output);
     assert_eq!(text.trim().lines().count(), 1, "one line: {text}{}", stderr(output));
     serde_json::from_str(&text).expect("it is JSON")
 }
 
 /// What it complained about.
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A process that does not outlive its test.
-pub struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
-    pub fn start(command: &mut Command) -> Process {
+    pub(crate) fn start(command: &mut Command) -> Process {
         Process(command.spawn().expect("the binary starts"))
     }
 
     /// kill -9.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.0.kill().expect("it can be killed");
         self.0.wait().expect("it has ended");
     }
 
     /// SIGTERM; waits for the end and gives the exit code.
-    pub fn terminate(&mut self) -> i32 {
+    pub(crate) fn terminate(&mut self) -> i32 {
         let pid = self.0.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
         assert!(sent.success());
@@ -83,24 +83,24 @@ impl Drop for Process {
 }
 
 /// A free port; another process may be faster, which has not been seen.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     listener.local_addr().expect("it has an address").port()
 }
 
 /// `evergate sandbox` and the configuration that it wrote.
-pub struct Town {
-    pub folder: tempfile::TempDir,
-    pub sandbox_url: String,
-    pub gateway_url: String,
-    pub api_key: String,
-    pub operator_key: String,
+pub(crate) struct Town {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) sandbox_url: String,
+    pub(crate) gateway_url: String,
+    pub(crate) api_key: String,
+    pub(crate) operator_key: String,
     _sandbox: Process,
 }
 
 impl Town {
     /// Starts the sandbox; messages go to `webhook`, signed with `secret`.
-    pub fn start(webhook: &str, secret: &str) -> Town {
+    pub(crate) fn start(webhook: &str, secret: &str) -> Town {
         evergate::init();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let dir = folder.path().join("sandbox");
@@ -143,12 +143,12 @@ impl Town {
         }
     }
 
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("sandbox/evergate.toml")
     }
 
     /// `evergate serve` on that configuration.
-    pub fn serve(&self) -> Process {
+    pub(crate) fn serve(&self) -> Process {
         let config = self.config();
         let mut command = evergate(&["serve", "--config", &config.to_string_lossy()]);
         let log = std::fs::OpenOptions::new()
@@ -159,20 +159,20 @@ impl Town {
         Process::start(command.stderr(log))
     }
 
-    pub fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.folder.path().join("serve.log")
     }
 
-    pub fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.folder.path().join("sandbox/evergate.db")
     }
 
-    pub fn api(&self) -> Api {
+    pub(crate) fn api(&self) -> Api {
         Api::new(&self.gateway_url, &self.api_key).expect("a client")
     }
 
     /// Waits until the gateway is ready.
-    pub async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         let http = plain_client();
         let until = Instant::now() + Duration::from_secs(30);
         loop {
@@ -187,7 +187,7 @@ impl Town {
     }
 
     /// The sandbox's control API.
-    pub async fn sandbox(&self, path: &str, body: Value) -> Value {
+    pub(crate) async fn sandbox(&self, path: &str, body: Value) -> Value {
         let http = plain_client();
         let url = format!("{}/sandbox/{path}", self.sandbox_url);
         let request = if body.is_null() {
@@ -200,7 +200,7 @@ impl Town {
     }
 
     /// A client command against the gateway.
-    pub fn command(&self, key: &str, args: &[&str]) -> Output {
+    pub(crate) fn command(&self, key: &str, args: &[&str]) -> Output {
         let mut command = evergate(args);
         command.env("EVERGATE_URL", &self.gateway_url).env("EVERGATE_API_KEY", key);
         command.output().expect("the binary runs")
@@ -208,18 +208,18 @@ impl Town {
 }
 
 /// An order by one method.
-pub fn order(number: &str, amount: i64, method: &str) -> Value {
+pub(crate) fn order(number: &str, amount: i64, method: &str) -> Value {
     json!({ "order_no": number, "amount": amount, "currency": "CNY", "methods": [method] })
 }
 
 /// What the customer scans or follows.
-pub fn code_of(payment: &Value) -> String {
+pub(crate) fn code_of(payment: &Value) -> String {
     let shown = &payment["presentation"];
     let code = ["content", "url", "secret"].iter().find_map(|name| shown[name].as_str());
     code.unwrap_or_else(|| panic!("something to pay: {payment}")).to_owned()
 }
 
-pub fn plain_client() -> reqwest::Client {
+pub(crate) fn plain_client() -> reqwest::Client {
     evergate::init();
     reqwest::Client::builder()
         .no_proxy()
@@ -230,7 +230,7 @@ pub fn plain_client() -> reqwest::Client {
 }
 
 /// Asks until the answer pleases, or too long.
-pub async fn eventually<F, T>(what: &str, mut ask: F) -> T
+pub(crate) async fn eventually<F, T>(what: &str, mut ask: F) -> T
 where
     F: AsyncFnMut() -> Option<T>,
 {
@@ -245,7 +245,7 @@ where
 }
 
 /// A text in the folder as a file.
-pub fn file(folder: &Path, name: &str, text: &str) -> PathBuf {
+pub(crate) fn file(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, text).expect("it can be written");
     path
