@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use crate::app::Shared;
 use crate::problem::{Mistake, Problem, kinds};
 
-/// A JSON object from a request's body. No body at all is an empty object: which fields are
-/// required is for the reader of the fields to say.
+/// A JSON object from a request's body. No body at all, or null, is an empty object: which
+/// fields are required is for the reader of the fields to say.
 pub(crate) struct JsonBody {
     pub(crate) object: Map<String, Value>,
     digest: Vec<u8>,
@@ -55,6 +55,7 @@ impl FromRequest<Shared> for JsonBody {
         let digest = fingerprint(&verb, &path, &value);
         match value {
             Value::Object(object) => Ok(JsonBody { object, digest }),
+            Value::Null => Ok(JsonBody { object: Map::new(), digest }),
             other => Err(Problem::mistakes(vec![Mistake::new(
                 "",
                 format!("the body must be a JSON object, not {}", kind(&other)),

@@ -165,7 +165,12 @@ pub(crate) struct DisableChannel {
     /// One method of the channel; absent: all.
     method: Option<MethodName>,
     /// Why; goes into the audit log.
-    #[schema(min_length = 1, max_length = 200, example = "maintenance announced by the bank")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]+$",
+        example = "maintenance announced by the bank"
+    )]
     reason: String,
     /// For how many seconds; absent (and without `until`): until somebody enables it.
     #[schema(minimum = 1, maximum = 31_536_000)]
@@ -237,7 +242,12 @@ pub(crate) struct EnableChannel {
     /// One method of the channel; absent: all.
     method: Option<MethodName>,
     /// Why; goes into the audit log.
-    #[schema(min_length = 1, max_length = 200, example = "the bank is back")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]+$",
+        example = "the bank is back"
+    )]
     reason: Option<String>,
 }
 

@@ -45,13 +45,18 @@ pub(crate) struct CreatePayment {
     /// How you rank the customer; `standard` when absent.
     pub(crate) tier: Option<TierName>,
     /// What the customer sees on the provider's page; the order number when absent.
-    #[schema(min_length = 1, max_length = 120, example = "Two tickets to the opera")]
+    #[schema(
+        min_length = 1,
+        max_length = 120,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]+$",
+        example = "Two tickets to the opera"
+    )]
     pub(crate) subject: Option<String>,
     /// The customer's bank, when known.
     #[schema(min_length = 1, max_length = 40, pattern = r"^[A-Za-z0-9_.\-]+$")]
     pub(crate) issuer: Option<String>,
     /// Where the customer can be reached. Personal data: stored, never logged or sent on.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     pub(crate) contact: Option<String>,
     /// The customer's language; `zh` when absent.
     pub(crate) locale: Option<LocaleName>,
@@ -64,7 +69,7 @@ pub(crate) struct CreatePayment {
     )]
     pub(crate) return_url: Option<String>,
     /// The customer's network address; WeChat Pay's H5 flow needs it.
-    #[schema(max_length = 45, example = "203.0.113.7")]
+    #[schema(schema_with = ip_schema)]
     pub(crate) payer_ip: Option<String>,
     /// The customer's id in the wallet's app (WeChat's openid); `in_app` needs it.
     #[schema(min_length = 1, max_length = 128, pattern = "^[!-~]+$")]
@@ -80,6 +85,21 @@ pub(crate) struct CreatePayment {
     /// Your own notes, handed back unchanged: at most 20, names of 40 and values of 500
     /// characters.
     pub(crate) metadata: Option<BTreeMap<String, String>>,
+}
+
+fn ip_schema() -> utoipa::openapi::schema::Schema {
+    use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, Type};
+    let address = |format: KnownFormat| {
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        text.format(Some(utoipa::openapi::SchemaFormat::KnownFormat(format)))
+    };
+    let one_of = OneOfBuilder::new()
+        .item(address(KnownFormat::Ipv4))
+        .item(address(KnownFormat::Ipv6))
+        .item(ObjectBuilder::new().schema_type(Type::Null))
+        .description(Some("The customer's network address; WeChat Pay's H5 flow needs it."))
+        .example(Some("203.0.113.7".into()));
+    Schema::OneOf(one_of.build())
 }
 
 const FIELDS: &[&str] = &[

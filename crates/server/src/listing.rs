@@ -27,15 +27,19 @@ pub(crate) struct ListParams {
     #[param(schema_with = crate::view::status_schema, required = false)]
     status: Option<String>,
     /// With an attempt on this channel.
+    #[param(min_length = 1, max_length = 40, pattern = "^[a-z0-9_-]+$")]
     channel: Option<String>,
     /// Whose latest attempt used this method.
     #[param(value_type = Option<MethodName>)]
     method: Option<String>,
     /// With this order number of the merchant's; an operator names the `merchant` too.
+    #[param(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9_.\-]+$")]
     order_no: Option<String>,
     /// With this order number at a provider.
+    #[param(min_length = 1, max_length = 64)]
     number: Option<String>,
     /// Of this merchant (operators only).
+    #[param(min_length = 1, max_length = 40, pattern = "^[A-Za-z0-9_-]+$")]
     merchant: Option<String>,
     /// In a person's queue, or not.
     review: Option<bool>,
@@ -49,6 +53,7 @@ pub(crate) struct ListParams {
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u8>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 22, max_length = 22, pattern = "^[A-Za-z0-9_-]+$")]
     cursor: Option<String>,
 }
 

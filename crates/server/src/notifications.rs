@@ -85,9 +85,11 @@ impl Ending {
     responses(
         (status = "2XX", description = "As the provider's protocol says"),
         (status = "4XX", description = "As the provider's protocol says, or a problem",
-            content_type = "application/problem+json", body = ProblemDocument),
+            content((ProblemDocument = "application/problem+json"), (String = "text/plain"),
+                (Object = "application/json"))),
         (status = "5XX", description = "As the provider's protocol says, or a problem",
-            content_type = "application/problem+json", body = ProblemDocument),
+            content((ProblemDocument = "application/problem+json"), (String = "text/plain"),
+                (Object = "application/json"))),
     ),
 )]
 pub(crate) async fn receive(

@@ -18,7 +18,7 @@ use crate::create::{self, CreatePayment};
 use crate::fields::Fields;
 use crate::listing;
 use crate::params::{IdInPath, keyed, own, visible};
-use crate::problem::{Problem, ProblemDocument, kinds};
+use crate::problem::{Mistake, Problem, ProblemDocument, kinds};
 use crate::time::rfc3339;
 use crate::view::{MethodName, PaymentView, Show, qr_content};
 
@@ -244,6 +244,11 @@ pub(crate) async fn attempt(
     let method: Option<Method> = fields.parsed("method", "send one of the payment's methods");
     fields.end()?;
     let before = own(&state, &caller, id).await?;
+    if method.is_some_and(|method| !before.terms.methods.contains(&method)) {
+        let rule = "must be one of the payment's own methods";
+        let fix = "see methods of the payment; other methods need a new payment";
+        return Err(Problem::mistakes(vec![Mistake::new("method", rule, fix)]));
+    }
     let payment = state.engine.switch(&before.merchant, id, method).await?;
     Ok(Json(seen(&payment, &caller)))
 }

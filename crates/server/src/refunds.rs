@@ -25,7 +25,12 @@ pub(crate) struct CreateRefund {
     #[schema(minimum = 1, maximum = 1_000_000_000_000_i64, example = 500)]
     amount: Option<i64>,
     /// Why; some providers show it to the customer.
-    #[schema(min_length = 1, max_length = 80, example = "One ticket was returned")]
+    #[schema(
+        min_length = 1,
+        max_length = 80,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]+$",
+        example = "One ticket was returned"
+    )]
     reason: Option<String>,
 }
 

@@ -44,10 +44,31 @@ pub(crate) fn document(paths: utoipa::openapi::OpenApi) -> Value {
         .add_security_scheme("api_key", SecurityScheme::Http(scheme));
     let mut value = serde_json::to_value(document).unwrap_or_else(|_| json!({}));
     value["webhooks"] = webhooks();
+    describe_responses(&mut value["paths"]);
     for name in STRICT {
         value["components"]["schemas"][name]["additionalProperties"] = Value::Bool(false);
     }
     value
+}
+
+/// Gives every response the description that the specification asks for.
+fn describe_responses(paths: &mut Value) {
+    let operations = paths.as_object_mut().into_iter().flat_map(|p| p.values_mut());
+    let operations = operations.filter_map(Value::as_object_mut).flat_map(|o| o.values_mut());
+    for operation in operations {
+        let responses = operation["responses"].as_object_mut();
+        for (status, response) in responses.into_iter().flatten() {
+            let text = match status.as_str() {
+                "200" => "Done",
+                "4XX" => "Refused; nothing was done",
+                "5XX" => "Not done, or not known whether it was; the type says which",
+                _ => "See the body",
+            };
+            if let Some(response) = response.as_object_mut() {
+                response.entry("description").or_insert_with(|| text.into());
+            }
+        }
+    }
 }
 
 /// Bodies in which an unknown field is a mistake.
