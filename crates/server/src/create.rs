@@ -98,7 +98,7 @@ fn ip_schema() -> utoipa::openapi::schema::Schema {
         .item(address(KnownFormat::Ipv6))
         .item(ObjectBuilder::new().schema_type(Type::Null))
         .description(Some("The customer's network address; WeChat Pay's H5 flow needs it."))
-        .example(Some("203.0.113.7".into()));
+        .examples(["203.0.113.7"]);
     Schema::OneOf(one_of.build())
 }
 

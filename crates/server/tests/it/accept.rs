@@ -22,7 +22,7 @@ async fn until_closed(stream: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn half_sent_heads_are_not_kept_for_ever() {
-    let world = world_with(|o| o.header_timeout = Duration::from_millis(300)).await;
+    let world = world_with(|o| o.header_timeout = Duration::from_millis(800)).await;
     for start in ["", "GET /healthz HTT", "PRI * HTTP/2.0", "GET /healthz HTTP/1.1\r\nHost: a\r\n"]
     {
         let mut stream = connect(&world).await;
@@ -37,8 +37,8 @@ async fn half_sent_heads_are_not_kept_for_ever() {
 #[tokio::test]
 async fn a_kept_connection_that_says_nothing_is_closed() {
     let world = world_with(|o| {
-        o.header_timeout = Duration::from_millis(300);
-        o.idle_timeout = Duration::from_millis(600);
+        o.header_timeout = Duration::from_millis(800);
+        o.idle_timeout = Duration::from_millis(1_600);
     })
     .await;
     let mut stream = connect(&world).await;
@@ -49,7 +49,7 @@ async fn a_kept_connection_that_says_nothing_is_closed() {
 #[tokio::test]
 async fn bodies_that_stop_or_grow_are_cut() {
     let world = world_with(|o| {
-        o.body_timeout = Duration::from_millis(200);
+        o.body_timeout = Duration::from_millis(800);
         o.max_body_bytes = 100;
     })
     .await;
