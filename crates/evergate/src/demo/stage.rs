@@ -26,8 +26,8 @@ pub const FAST_POLICY: &str = "\
 request_deadline_ms = 6000
 lease_ms = 5000
 grace_ms = 500
-query_waits_ms = [700, 1500, 2500, 4000]
-close_waits_ms = [300, 700, 1500, 2500]
+query_waits_ms = [700, 1500, 3000, 6000]
+close_waits_ms = [300, 700, 1500, 3000, 6000, 12000, 30000]
 refund_waits_ms = [500, 1000, 2000, 3000]
 not_found_settles_ms = 3000
 

@@ -1,10 +1,16 @@
 //! The demo: an outage, and books that agree afterwards.
 
+use std::sync::{Mutex, PoisonError};
+
 use serde_json::Value;
 
 use crate::support::{code, json_of, run, stderr};
 
+/// One after the other: each wants the machine for itself.
+static TURN: Mutex<()> = Mutex::new(());
+
 fn report(args: &[&str]) -> Value {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut all = vec!["demo", "--json", "--no-color"];
     all.extend(args);
     let output = run(&all);
@@ -15,13 +21,13 @@ fn report(args: &[&str]) -> Value {
 
 #[test]
 fn an_outage_loses_nothing_and_charges_nobody_twice() {
-    let report = report(&["--duration", "6s", "--rate", "30", "--seed", "3"]);
+    let report = report(&["--duration", "6s", "--rate", "20", "--seed", "3"]);
     for zero in ["lost", "charged_twice", "unknown", "mismatches", "webhooks_missing"] {
         assert_eq!(report[zero], 0, "{zero}: {report:#}");
     }
     let count = |name: &str| report[name].as_u64().unwrap_or_else(|| panic!("{name}: {report:#}"));
-    assert!(count("payments") > 120, "{report:#}");
-    assert!(count("paid") > 90, "{report:#}");
+    assert!(count("payments") > 80, "{report:#}");
+    assert!(count("paid") > 60, "{report:#}");
     assert!(count("rerouted") > 0, "{report:#}");
     assert!(count("webhooks_delivered") >= count("paid"), "{report:#}");
     assert!(count("fault_to_reroute_ms") < 5_000, "{report:#}");
@@ -36,14 +42,14 @@ fn an_outage_loses_nothing_and_charges_nobody_twice() {
 
 #[test]
 fn a_calm_day_reroutes_nobody() {
-    let report = report(&["--scenario", "calm", "--duration", "3s", "--rate", "20"]);
+    let report = report(&["--scenario", "calm", "--duration", "3s", "--rate", "10"]);
     assert_eq!(report["rerouted"], 0, "{report:#}");
     assert_eq!(report["fault_to_reroute_ms"], Value::Null);
 }
 
 #[test]
 fn when_everything_is_down_no_money_goes_astray() {
-    let report = report(&["--scenario", "all-down", "--duration", "6s", "--rate", "15"]);
+    let report = report(&["--scenario", "all-down", "--duration", "6s", "--rate", "10"]);
     for zero in ["lost", "charged_twice", "unknown", "mismatches"] {
         assert_eq!(report[zero], 0, "{zero}: {report:#}");
     }
