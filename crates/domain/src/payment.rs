@@ -797,28 +797,38 @@ impl Stepping {
         outcome: Outcome<CloseState>,
         policy: &Policy,
     ) -> Result<(), Illegal> {
-        let given_back = match &outcome {
-            Outcome::Ok(CloseState::PaidAndRefunded(receipt)) => Some(receipt.captured),
-            _ => None,
-        };
-        let known = self.payment.attempt(ordinal).and_then(Attempt::receipt).is_some();
-        if let (Some(amount), false) = (given_back, known) {
+        if !matches!(outcome, Outcome::Ok(CloseState::PaidAndRefunded(_))) {
+            return self.attempt_fact(ordinal, AttemptFact::CloseAnswered(outcome), policy);
+        }
+        let before = self.payment.attempt(ordinal).ok_or(Illegal::NoAttempt(ordinal))?;
+        if before.receipt().is_none() {
             // The provider did both in one call: book both, and let the refund stand for the
             // one that rule 2 or the policy would have asked for.
+            let after = before.apply(AttemptFact::CloseAnswered(outcome), self.now, policy);
             self.tell(EventKind::CloseAsked { ordinal });
-            let fact = AttemptFact::CloseAnswered(outcome);
-            let before = self.payment.attempt(ordinal).ok_or(Illegal::NoAttempt(ordinal))?;
-            let after = before.apply(fact, self.now, policy);
             self.payment.attempts[usize::from(ordinal) - 1] = after;
             self.tell(EventKind::AttemptPaid { ordinal, source: Source::Close });
-            let refund = self.request_refund(ordinal, amount, RefundReason::Duplicate, None);
-            let at = self.now;
+        }
+        self.gave_back(ordinal);
+        Ok(())
+    }
+
+    /// Everything that an attempt captured has gone back by the provider's own hand, also when
+    /// the capture was booked before and a refund of it was on its way.
+    fn gave_back(&mut self, ordinal: u16) {
+        let of_it = |r: &&Refund| r.attempt == ordinal && r.is_live();
+        let mut done: Vec<u16> =
+            self.payment.refunds.iter().filter(of_it).map(|r| r.ordinal).collect();
+        let left = self.payment.refundable_minor(ordinal);
+        if let Ok(left) = Money::new(left, self.payment.money.currency()) {
+            done.push(self.request_refund(ordinal, left, RefundReason::Duplicate, None));
+        }
+        let at = self.now;
+        for refund in done {
             self.payment.refunds[usize::from(refund) - 1].progress =
                 RefundProgress::Succeeded { at };
             self.tell(EventKind::RefundSucceeded { refund });
-            return Ok(());
         }
-        self.attempt_fact(ordinal, AttemptFact::CloseAnswered(outcome), policy)
     }
 
     /// An attempt's money was captured: it pays the payment, or it goes back (rules 2 and 6).

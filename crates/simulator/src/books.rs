@@ -182,6 +182,12 @@ impl World {
             }
             return Commit::Refused(conflict);
         }
+        if let Some((task, heard, order)) = self.heard_back
+            && (task, heard) == (self.ctx.task, idx)
+        {
+            self.slots[idx].orders[order].given_back_booked = true;
+            self.heard_back = None;
+        }
         self.spoil(idx, &mut change);
         self.check_claim_and_version(idx, &change);
         self.write(idx, change);

@@ -42,6 +42,8 @@ pub(crate) struct Order {
     pub(crate) captured_at: Option<Timestamp>,
     /// A close gave the money back in the same call.
     pub(crate) given_back: bool,
+    /// A process heard so and committed what it made of it.
+    pub(crate) given_back_booked: bool,
     pub(crate) refunds: Vec<Back>,
     /// Create calls that are on the way and will take effect.
     pub(crate) creates_coming: u32,
@@ -121,6 +123,7 @@ impl Order {
             state: State::Absent,
             captured_at: None,
             given_back: false,
+            given_back_booked: false,
             refunds: Vec::new(),
             creates_coming: 0,
             refunds_coming: Vec::new(),

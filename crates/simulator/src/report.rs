@@ -25,6 +25,10 @@ pub struct Counts {
     pub crashes: [u64; POINTS],
     /// Interesting paths.
     pub paths: [u64; PATHS],
+    /// Payments that are paid in our books although a close gave the money back and nobody
+    /// heard that answer: a gap that the seam leaves open, since a query says "paid, even if
+    /// refunded since".
+    pub given_back_unheard: u64,
 }
 
 impl Default for Counts {
@@ -36,6 +40,7 @@ impl Default for Counts {
             points: [0; POINTS],
             crashes: [0; POINTS],
             paths: [0; PATHS],
+            given_back_unheard: 0,
         }
     }
 }
@@ -45,6 +50,7 @@ impl Counts {
     pub fn add(&mut self, other: &Counts) {
         self.payments += other.payments;
         self.steps += other.steps;
+        self.given_back_unheard += other.given_back_unheard;
         add(&mut self.faults, &other.faults);
         add(&mut self.points, &other.points);
         add(&mut self.crashes, &other.crashes);
@@ -120,6 +126,8 @@ pub struct Report {
     pub paths: BTreeMap<&'static str, u64>,
     /// Paths that were never reached.
     pub paths_missed: Vec<&'static str>,
+    /// See [`Counts::given_back_unheard`].
+    pub given_back_unheard: u64,
     /// Broken rules.
     pub violations: Vec<Found>,
 }
@@ -143,6 +151,7 @@ impl Report {
             crashes: points(&counts.crashes),
             paths: Path::ALL.iter().map(|p| (p.name(), counts.paths[*p as usize])).collect(),
             paths_missed: counts.missed(),
+            given_back_unheard: counts.given_back_unheard,
             violations: found,
         }
     }
@@ -169,6 +178,10 @@ impl Report {
         if !self.paths_missed.is_empty() {
             text += &format!("\nnever reached: {}\n", self.paths_missed.join(", "));
         }
+        text += &format!(
+            "\n{} payments paid in our books that a close gave back unheard (known gap)\n",
+            self.given_back_unheard
+        );
         text += &format!("\n{} violations\n", self.violations.len());
         self.violations.iter().for_each(|found| text += &format!("\n{}", found.print()));
         text

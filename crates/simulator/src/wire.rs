@@ -488,6 +488,9 @@ impl World {
         let fallback =
             std::mem::replace(&mut flight.fallback, Answer::Query(Outcome::Unknown(fault(""))));
         let answer = flight.answer.take().unwrap_or(fallback);
+        if matches!(answer, Answer::Close(Outcome::Ok(CloseState::PaidAndRefunded(_)))) {
+            self.heard_back = Some((self.ctx.task, idx, order));
+        }
         self.planted_hearing(idx, order, answer)
     }
 

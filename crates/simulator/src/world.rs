@@ -194,6 +194,8 @@ pub(crate) struct World {
     pub(crate) trace: Vec<String>,
     pub(crate) violation: Option<Violation>,
     pub(crate) wanted_procs: usize,
+    /// The task that heard last that a close gave money back, and of which order.
+    pub(crate) heard_back: Option<(TaskId, usize, usize)>,
 }
 
 /// What a task did last; tells where a crash struck.
@@ -279,6 +281,7 @@ impl World {
             trace: Vec::new(),
             violation: None,
             wanted_procs: 1 + usize::from(dice.percent(40)),
+            heard_back: None,
             weather,
             run,
         };

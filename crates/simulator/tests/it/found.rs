@@ -14,6 +14,14 @@ fn a_refund_is_sent_under_its_durable_lease_only() {
     holds(43, 40);
 }
 
+/// Rule 6: a close that gave the money back was not booked when a notification had told of the
+/// capture before, so the payment stayed paid in our books only.
+#[test]
+fn what_a_close_gives_back_is_booked_after_a_notification_too() {
+    holds(1772, 40);
+    holds(1994, 40);
+}
+
 /// Rule 5: "payable" after the expiry counted as proof that the order lapsed, but Stripe's
 /// orders do not end by themselves and were paid later.
 #[test]
