@@ -368,6 +368,13 @@ mod tests {
     }
 
     #[test]
+    fn the_example_reads() {
+        let example = include_str!("../../../../evergate.example.toml");
+        let config = Config::parse(example, Path::new("")).unwrap();
+        assert_eq!(config.channels.len(), 2);
+    }
+
+    #[test]
     fn an_empty_file_is_the_defaults_without_channels() {
         let found = Config::parse("", Path::new("")).unwrap_err();
         assert_eq!(found.len(), 1, "{found:?}");
