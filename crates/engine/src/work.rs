@@ -5,14 +5,17 @@
 //! since (rule 15).
 
 use domain::{
-    Answer, Attempt, ChannelId, CloseWhy, Fact, Method, Operation, OrderRef, Payment, Policy,
-    Refund, RefundOrder, RefundProgress, Task, Timestamp,
+    Answer, Attempt, ChannelId, CloseWhy, Fact, Fault, Method, Operation, OrderRef, OrderState,
+    Outcome, Payment, Policy, Refund, RefundOrder, RefundProgress, RefundState, Task, Timestamp,
 };
 use store::Claim;
 
 use crate::commands::illegal;
 use crate::ledger::Draft;
 use crate::{Engine, EngineError};
+
+/// Codes of a [`Caller`](crate::Caller) for calls that it did not send for reasons of its own.
+const OWN_CAUSES: [&str; 4] = ["deadline", "budget", "no_channel", "unsupported"];
 
 impl Engine {
     /// Claims payments whose next task is due.
@@ -65,7 +68,7 @@ impl Engine {
                 let op = question(attempt, &payment, task);
                 let until = until.min(self.now() + self.timeout(&attempt.channel));
                 let answer = self.call(&attempt.channel, attempt.method, &op, until).await;
-                self.learn(&payment, answered(ordinal, answer), claim).await
+                self.learn(&payment, answered(ordinal, answer), claim, until).await
             }
             Task::Refund(ordinal) => {
                 let id = payment.id;
@@ -93,7 +96,7 @@ impl Engine {
                 let answer = self.call(&channel, method, &op, until).await;
                 let Answer::QueryRefund(outcome) = answer else { return Ok(payment) };
                 let fact = Fact::RefundLearned { refund: ordinal, outcome };
-                self.learn(&payment, Some(fact), claim).await
+                self.learn(&payment, Some(fact), claim, until).await
             }
             Task::RecoverAttempt(_) | Task::RecoverRefund(_) => {
                 metrics::counter!("evergate_calls_recovered_total").increment(1);
@@ -125,18 +128,23 @@ impl Engine {
         .await
     }
 
-    /// Commits what an answer taught. Under a claim it commits even when nothing changed, so
-    /// that the claim is given back.
+    /// Commits what the answer to a question taught, which was asked until `asked`. Under a
+    /// claim it commits even when nothing changed, so that the claim is given back.
     async fn learn(
         &self,
         payment: &Payment,
         fact: Option<Fact>,
         claim: Option<&Claim>,
+        asked: Timestamp,
     ) -> Result<Payment, EngineError> {
         let options = self.options();
         self.change(payment.id, claim, |current, now| {
+            let stale = now > asked + options.policy.grace;
             let draft = match &fact {
-                Some(fact) => self.applied(current, fact.clone(), now, &options.policy)?,
+                Some(fact) => {
+                    let fact = if stale { outdated(fact) } else { fact.clone() };
+                    self.applied(current, fact, now, &options.policy)?
+                }
                 None => unchanged(current),
             };
             Ok((claim.is_some() || draft.payment != *current).then_some(draft))
@@ -162,7 +170,8 @@ impl Engine {
         let until = lease.min(self.now() + self.timeout(&channel));
         let answer = self.call(&channel, method, &op, until).await;
         let Answer::Refund(outcome) = answer else { return Ok(payment) };
-        self.learn(&payment, Some(Fact::RefundAnswered { refund: ordinal, outcome }), None).await
+        let fact = Fact::RefundAnswered { refund: ordinal, outcome };
+        self.learn(&payment, Some(fact), None, until).await
     }
 
     /// One call to a provider; its class goes into the health of the cell.
@@ -174,13 +183,33 @@ impl Engine {
         until: Timestamp,
     ) -> Answer {
         let answer = self.parts.caller.call(channel, op, until).await;
-        self.observe(channel, method, answer.class());
+        // A call that this process had no time or place for says nothing about the channel:
+        // else an overloaded gateway would take every channel for dead.
+        if !answer.code().is_some_and(|code| OWN_CAUSES.contains(&code)) {
+            self.observe(channel, method, answer.class());
+        }
         answer
     }
 
     fn timeout(&self, channel: &ChannelId) -> std::time::Duration {
         let options = self.options.load();
         options.channel(channel).map_or(options.lease, |c| c.call_timeout)
+    }
+}
+
+/// An answer that a process slept on. What it saw happen did happen; that it saw nothing says
+/// nothing about the time since, and time is what makes "not found" a proof (rule 3).
+fn outdated(fact: &Fact) -> Fact {
+    let fault = || Fault::new("outdated", "the answer is too old to prove anything");
+    match fact {
+        Fact::Queried {
+            attempt,
+            outcome: Outcome::Ok(OrderState::NotFound | OrderState::Payable),
+        } => Fact::Queried { attempt: *attempt, outcome: Outcome::Unknown(fault()) },
+        Fact::RefundLearned { refund, outcome: Outcome::Ok(RefundState::NotFound) } => {
+            Fact::RefundLearned { refund: *refund, outcome: Outcome::Unknown(fault()) }
+        }
+        fact => fact.clone(),
     }
 }
 

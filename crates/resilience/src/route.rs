@@ -40,8 +40,10 @@ pub struct Plan {
 /// channel's rank. `tried` were tried for this payment before. `dice` is a fresh number in
 /// `[0, 1)`, for ramps.
 ///
-/// When every untried candidate is unwell, they are tried all the same in their order: a
-/// refusal for certain would lose the payment for certain (fail open).
+/// When every candidate is unwell, one is tried all the same, the one that is to be probed
+/// first: a refusal for certain would lose the payment for certain (fail open). Only one: when
+/// everything fails the cause is common, and trying on would multiply the load by the number of
+/// channels just when there is least to spare.
 pub fn plan(
     candidates: &[Candidate],
     tried: &[Candidate],
@@ -58,7 +60,7 @@ pub fn plan(
         } else if let Some(o) = controls.disabled(&candidate.channel, candidate.method, now) {
             Some(format!("disabled by {}: {}", o.by, o.reason))
         } else if let Some(state) = refused_by_health(candidate, board, dice, now) {
-            unwell.push(candidate.clone());
+            unwell.push((until(state), candidate.clone()));
             Some(state.name().to_owned())
         } else {
             None
@@ -68,8 +70,13 @@ pub fn plan(
             Some(why) => plan.excluded.push(Excluded { candidate: candidate.clone(), why }),
         }
     }
-    if plan.order.is_empty() {
-        plan.order = unwell;
+    if plan.order.is_empty() && tried.is_empty() {
+        plan.order = unwell
+            .into_iter()
+            .min_by_key(|(until, _)| *until)
+            .map(|(_, c)| c)
+            .into_iter()
+            .collect();
     }
     plan
 }
@@ -83,6 +90,14 @@ fn refused_by_health(
     let key = CellKey { channel: candidate.channel.clone(), method: candidate.method };
     let cell = board.cell(&key)?;
     (!cell.admits(dice, now)).then_some(cell.state)
+}
+
+/// When a cell that refuses would take a payment again, for comparison.
+fn until(state: HealthState) -> Timestamp {
+    match state {
+        HealthState::Down { until } => until,
+        _ => Timestamp::EPOCH,
+    }
 }
 
 #[cfg(test)]
@@ -111,14 +126,24 @@ mod tests {
     }
 
     #[test]
-    fn when_all_are_down_they_are_tried_in_their_order_but_never_twice() {
+    fn when_all_are_down_the_one_to_be_probed_first_is_tried_and_nothing_after_it() {
         let now = Timestamp::from_secs(10);
         let both = [candidate("alipay", Method::Alipay), candidate("stripe", Method::Alipay)];
         let mut board = Board::new(Settings::default());
-        both.iter().for_each(|c| fell(&mut board, c, now));
+        fell(&mut board, &both[1], now);
+        fell(&mut board, &both[0], now + std::time::Duration::from_secs(1));
         let none = Controls::default();
-        assert_eq!(plan(&both, &[], &board, &none, 0.5, now).order, both);
+        let now = now + std::time::Duration::from_secs(2);
+        assert_eq!(plan(&both, &[], &board, &none, 0.5, now).order, both[1..]);
+        assert!(plan(&both, &both[1..], &board, &none, 0.5, now).order.is_empty());
+    }
+
+    #[test]
+    fn a_channel_that_just_failed_is_followed_by_one_that_is_well() {
+        let now = Timestamp::from_secs(10);
+        let both = [candidate("alipay", Method::Alipay), candidate("stripe", Method::Alipay)];
+        let board = Board::new(Settings::default());
+        let none = Controls::default();
         assert_eq!(plan(&both, &both[..1], &board, &none, 0.5, now).order, both[1..]);
-        assert!(plan(&both, &both, &board, &none, 0.5, now).order.is_empty());
     }
 }
