@@ -97,7 +97,8 @@ impl World {
 
     /// Starts a process if too few serve.
     pub(crate) fn start_if_wanted(&mut self) {
-        if self.procs.iter().filter(|p| p.serves()).count() < self.wanted_procs {
+        let lonely = self.lonely && self.procs.iter().any(|p| p.alive);
+        if !lonely && self.procs.iter().filter(|p| p.serves()).count() < self.wanted_procs {
             self.start_proc();
         }
     }
@@ -147,7 +148,9 @@ impl World {
         self.procs[proc].still_until = Some(until);
         // It wakes by itself; a stand-in is started meanwhile.
         self.schedule(until, Event::Start);
-        self.after_ms(3_000, Event::Start);
+        if !self.lonely {
+            self.after_ms(3_000, Event::Start);
+        }
     }
 
     /// Wakes those whose pause is over.

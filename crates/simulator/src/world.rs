@@ -194,6 +194,8 @@ pub(crate) struct World {
     pub(crate) trace: Vec<String>,
     pub(crate) violation: Option<Violation>,
     pub(crate) wanted_procs: usize,
+    /// Nobody stands in for a process that stands still: one machine, suspended as a whole.
+    pub(crate) lonely: bool,
     /// The task that heard last that a close gave money back, and of which order.
     pub(crate) heard_back: Option<(TaskId, usize, usize)>,
 }
@@ -281,6 +283,7 @@ impl World {
             trace: Vec::new(),
             violation: None,
             wanted_procs: 1 + usize::from(dice.percent(40)),
+            lonely: Stream::new(run.seed, Purpose::Weather, 1).percent(30),
             heard_back: None,
             weather,
             run,
@@ -290,6 +293,9 @@ impl World {
     }
 
     fn populate(&mut self, dice: &mut Stream) {
+        if self.lonely {
+            self.wanted_procs = 1;
+        }
         for idx in 0..self.run.payments {
             self.slots.push(Slot::new(self.run.seed, idx));
             if self.run.only.as_ref().is_none_or(|only| only.contains(&idx)) {

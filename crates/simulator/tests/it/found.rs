@@ -22,6 +22,14 @@ fn what_a_close_gives_back_is_booked_after_a_notification_too() {
     holds(1994, 40);
 }
 
+/// Rules 3 and 4: a process slept on "not found" until it was late enough to be proof, and
+/// took it for one.
+#[test]
+fn an_answer_that_was_slept_on_proves_nothing() {
+    holds(11_937, 40);
+    holds(14_754, 40);
+}
+
 /// Rule 5: "payable" after the expiry counted as proof that the order lapsed, but Stripe's
 /// orders do not end by themselves and were paid later.
 #[test]
