@@ -318,10 +318,14 @@ impl Attempt {
             {
                 closed(Proof::Lapsed, now)
             }
+            // The close is still to be tried: an answer to a question from before is no try
+            // (rule 5).
+            (S::Closing { ask: Ask::Close, .. }, F::Learned(..)) => None,
             (S::Closing { .. }, F::Learned(outcome, source)) => {
+                // A provider that does not answer questions may still close; take turns.
                 let ask = match outcome {
-                    Outcome::Ok(OrderState::Payable | OrderState::NotFound) => Ask::Close,
-                    _ => Ask::Query,
+                    Outcome::Ok(OrderState::Processing) => Ask::Query,
+                    _ => Ask::Close,
                 };
                 // Hearing "not yet" from a notification is no answer to our question.
                 (source == Source::Query).then(|| self.close_again(ask, false, now, policy))

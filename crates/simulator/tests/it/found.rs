@@ -30,6 +30,15 @@ fn an_answer_that_was_slept_on_proves_nothing() {
     holds(14_754, 40);
 }
 
+/// Rule 5: an answer to a question from before a close counted as the try to close, so another
+/// code was shown beside one that nobody had tried to close; and a provider that answered no
+/// questions was never asked to close at all.
+#[test]
+fn an_old_answer_is_no_try_to_close() {
+    holds(22_335, 40);
+    holds(27_211, 40);
+}
+
 /// Rule 5: "payable" after the expiry counted as proof that the order lapsed, but Stripe's
 /// orders do not end by themselves and were paid later.
 #[test]
