@@ -739,7 +739,9 @@ impl Stepping {
     }
 
     fn review(&mut self, why: Review) {
-        if self.payment.review.is_none() {
+        // Money that Evergate owes a customer is not hidden behind another question.
+        let more = why == Review::RefundStuck && self.payment.review != Some(why);
+        if self.payment.review.is_none() || more {
             self.payment.review = Some(why);
             self.tell(EventKind::ReviewRaised { why });
         }

@@ -39,6 +39,13 @@ fn an_old_answer_is_no_try_to_close() {
     holds(27_211, 40);
 }
 
+/// Rule 2: a refund that failed and is owed was hidden behind an older question to a person.
+#[test]
+fn an_owed_refund_is_not_hidden_behind_another_review() {
+    holds(11_516, 40);
+    holds(17_118, 40);
+}
+
 /// Rule 5: "payable" after the expiry counted as proof that the order lapsed, but Stripe's
 /// orders do not end by themselves and were paid later.
 #[test]
