@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{
-    Answer, Ask, Attempt, AttemptState, Blocked, ChannelId, Fact, Flow, Illegal, MerchantId,
+    Answer, Ask, Attempt, AttemptState, Blocked, ChannelId, Fact, Fault, Flow, Illegal, MerchantId,
     Method, Money, Notice, NoticeKind, Operation, Order, OrderNo, Outcome, Payment, PaymentId,
     PaymentState, ProviderOrderNo, Purpose, RefundRefused, Review, Status, Task, Terms, Timestamp,
 };
@@ -436,8 +436,9 @@ impl Engine {
         Ok(payment)
     }
 
-    /// A fact applied, or the payment flagged for a person when a provider states a wrong
-    /// amount in an answer of its own.
+    /// A fact applied. When a provider states a wrong amount in an answer of its own, the
+    /// payment is flagged for a person, and the answer counts as unknown: the question is put
+    /// again on its schedule.
     pub(crate) fn applied(
         &self,
         current: &Payment,
@@ -445,15 +446,38 @@ impl Engine {
         now: Timestamp,
         policy: &domain::Policy,
     ) -> Result<Draft, EngineError> {
+        let vague = without_amount(&fact);
         match current.apply(fact, now, policy) {
             Ok(step) => Ok(Draft::of(step)),
             Err(Illegal::WrongAmount { stated, asked }) => {
                 tracing::error!(payment = %current.id, %stated, %asked, "wrong amount at provider");
                 metrics::counter!("evergate_wrong_amounts_total").increment(1);
-                Ok(Draft::of(current.flag(Review::WrongAmount, now)))
+                let flagged = Draft::of(current.flag(Review::WrongAmount, now));
+                let Some((attempt, vague)) = vague else { return Ok(flagged) };
+                let step = flagged.payment.apply(vague(attempt), now, policy).map_err(illegal)?;
+                Ok(flagged.then(step))
             }
             Err(error) => Err(illegal(error)),
         }
+    }
+}
+
+/// For an answer that may state an amount: the same answer, saying nothing to rely on.
+fn without_amount(fact: &Fact) -> Option<(u16, fn(u16) -> Fact)> {
+    fn unknown<T>() -> Outcome<T> {
+        Outcome::Unknown(Fault::new("wrong_amount", "the provider states another amount"))
+    }
+    match *fact {
+        Fact::Created { attempt, outcome: Outcome::Ok(_) } => {
+            Some((attempt, |attempt| Fact::Created { attempt, outcome: unknown() }))
+        }
+        Fact::Queried { attempt, outcome: Outcome::Ok(_) } => {
+            Some((attempt, |attempt| Fact::Queried { attempt, outcome: unknown() }))
+        }
+        Fact::CloseAnswered { attempt, outcome: Outcome::Ok(_) } => {
+            Some((attempt, |attempt| Fact::CloseAnswered { attempt, outcome: unknown() }))
+        }
+        _ => None,
     }
 }
 

@@ -65,7 +65,7 @@ faults! {
     /// A query of a refund denies what has happened.
     RefundQueryLies = "refund_query_lies", 3000;
     /// An answer states a wrong amount.
-    WrongAmount = "answer_with_wrong_amount", 100;
+    WrongAmount = "answer_with_wrong_amount", 500;
     /// A close that is answered "paid" without a receipt.
     CloseMute = "close_answer_without_receipt", 4000;
     /// A whole channel refuses connections for a while.

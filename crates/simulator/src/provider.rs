@@ -55,6 +55,8 @@ pub(crate) struct Order {
     pub(crate) closes: u32,
     /// Our notification of the success was accepted once.
     pub(crate) told_paid: bool,
+    /// It states a wrong amount until then.
+    pub(crate) misquoted_until: Timestamp,
     /// A query denied the success.
     pub(crate) denied: bool,
     /// The merchant was told of the code.
@@ -130,6 +132,7 @@ impl Order {
             creates: 0,
             closes: 0,
             told_paid: false,
+            misquoted_until: Timestamp::EPOCH,
             denied: false,
             shown: false,
             courted: false,

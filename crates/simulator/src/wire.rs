@@ -376,7 +376,7 @@ impl World {
             (State::Absent, State::Code | State::Payable) => self.court_orphan(idx, at),
             _ => {}
         }
-        self.maybe_wrong_amount(idx, answer, |created| match created {
+        self.maybe_wrong_amount(idx, at, answer, |created| match created {
             Created::Paid(receipt) => Some(&mut receipt.captured),
             _ => None,
         })
@@ -388,7 +388,7 @@ impl World {
         let order = &mut self.slots[idx].orders[at];
         order.denied |= deny;
         let answer = Outcome::Ok(order.query(deny, now));
-        self.maybe_wrong_amount(idx, answer, |state| match state {
+        self.maybe_wrong_amount(idx, at, answer, |state| match state {
             OrderState::Paid(receipt) => Some(&mut receipt.captured),
             _ => None,
         })
@@ -404,16 +404,28 @@ impl World {
     fn maybe_wrong_amount<T>(
         &mut self,
         idx: usize,
+        at: usize,
         mut answer: Outcome<T>,
         stated: impl Fn(&mut T) -> Option<&mut Money>,
     ) -> Outcome<T> {
         if let Outcome::Ok(good) = &mut answer
             && let Some(stated) = stated(good)
-            && self.strike(idx, Purpose::Network, &[Fault::WrongAmount]).is_some()
+            && self.misquotes(idx, at)
         {
             *stated = Money::new(stated.minor() + 1, stated.currency()).unwrap_or(*stated);
         }
         answer
+    }
+
+    /// Whether a provider states a wrong amount for an order now; it keeps to it for a while.
+    fn misquotes(&mut self, idx: usize, at: usize) -> bool {
+        if self.strike(idx, Purpose::Network, &[Fault::WrongAmount]).is_some() {
+            let ms = self.slots[idx].dice(Purpose::Network).between(0, 120_000);
+            let until = self.now + Duration::from_millis(ms.unsigned_abs());
+            self.slots[idx].orders[at].misquoted_until = until;
+            return true;
+        }
+        self.faults_on && self.now < self.slots[idx].orders[at].misquoted_until
     }
 
     fn arrive_close(&mut self, idx: usize, at: usize, why: CloseWhy) -> Outcome<CloseState> {

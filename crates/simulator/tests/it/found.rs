@@ -39,6 +39,14 @@ fn an_old_answer_is_no_try_to_close() {
     holds(27_211, 40);
 }
 
+/// Rule 17: a provider that stated a wrong amount was asked again at once, for ever, and the
+/// payment's other tasks never had their turn.
+#[test]
+fn a_wrong_amount_is_asked_about_on_schedule() {
+    holds(30_089, 40);
+    holds(34_166, 40);
+}
+
 /// Rule 2: a refund that failed and is owed was hidden behind an older question to a person.
 #[test]
 fn an_owed_refund_is_not_hidden_behind_another_review() {
