@@ -125,26 +125,23 @@ pub fn load_scenario(name: &str) -> Result<Scenario> {
 
 fn greeting(args: &DemoArgs, lang: Lang, scenario: &Scenario, stage: &Stage) -> String {
     let what = lang.pick(&scenario.description.en, &scenario.description.zh);
+    let (gateway, providers) = (stage.url(), stage.sandbox.base_url());
+    let (rate, seconds, seed) = (args.rate, args.duration.as_secs_f64(), args.seed);
+    let name = &scenario.name;
     lang.pick(
         format!(
-            "Evergate demo: gateway on {}, providers (sandbox) on {}\n\
-             {} shoppers/s for {} s, seed {}, scenario {}: {what}\n",
-            stage.url(),
-            stage.sandbox.base_url(),
-            args.rate,
-            args.duration.as_secs_f64(),
-            args.seed,
-            scenario.name
+            "Evergate demo\n  \
+             gateway    {gateway}\n  \
+             providers  {providers} (sandbox)\n  \
+             traffic    {rate} shoppers/s for {seconds} s, seed {seed}\n  \
+             scenario   {name}: {what}\n"
         ),
         format!(
-            "Evergate 演示：网关 {}，支付服务商（沙箱）{}\n\
-             每秒 {} 位顾客，持续 {} 秒，种子 {}，场景 {}：{what}\n",
-            stage.url(),
-            stage.sandbox.base_url(),
-            args.rate,
-            args.duration.as_secs_f64(),
-            args.seed,
-            scenario.name
+            "Evergate 演示\n  \
+             网关    {gateway}\n  \
+             服务商  {providers}（沙箱）\n  \
+             流量    每秒 {rate} 位顾客，共 {seconds} 秒，种子 {seed}\n  \
+             场景    {name}：{what}\n"
         ),
     )
 }
@@ -198,8 +195,10 @@ impl Run<'_> {
         let mut phases = phases::phases(&self.scenario, self.lang).into_iter().peekable();
         let mut phase = self.lang.pick("all is well", "一切正常").to_owned();
         let mut screen = Screen::default();
+        let mut healths = vec!["healthy"; self.stage.channel_names().len()];
         loop {
             let at = self.began.elapsed();
+            self.tell_health(at, &mut healths);
             while let Some(next) = phases.next_if(|next| next.at <= at) {
                 self.live.announce(next.at, &next.text);
                 phase = next.text;
@@ -208,6 +207,26 @@ impl Run<'_> {
                 self.live.show(&screen.frame(self, at, of, &phase));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Says when a channel goes out of service by itself, and when it comes back.
+    fn tell_health(&self, at: Duration, before: &mut [&'static str]) {
+        for (name, before) in self.stage.channel_names().iter().zip(before) {
+            let now = self.stage.worst_health(name.as_str());
+            if now == *before {
+                continue;
+            }
+            *before = now;
+            let (en, zh) = match now {
+                "down" => {
+                    ("is down: new payments take another channel", "已下线，新支付改走其他通道")
+                }
+                "ramping" => ("answers again: it gets a growing share", "恢复应答，流量逐步回升"),
+                "healthy" => ("is healthy", "恢复健康"),
+                _ => continue,
+            };
+            self.live.announce(at, &format!("{name} {}", self.lang.pick(en, zh)));
         }
     }
 
