@@ -462,8 +462,11 @@ impl Engine {
     }
 }
 
+/// Makes an answer about an attempt that says nothing to rely on.
+type Vague = fn(u16) -> Fact;
+
 /// For an answer that may state an amount: the same answer, saying nothing to rely on.
-fn without_amount(fact: &Fact) -> Option<(u16, fn(u16) -> Fact)> {
+fn without_amount(fact: &Fact) -> Option<(u16, Vague)> {
     fn unknown<T>() -> Outcome<T> {
         Outcome::Unknown(Fault::new("wrong_amount", "the provider states another amount"))
     }

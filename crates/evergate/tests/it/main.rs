@@ -1,5 +1,7 @@
 //! The real binary, as a user meets it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
+
 mod check;
 mod commands;
 mod config;
