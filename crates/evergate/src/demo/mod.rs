@@ -198,11 +198,11 @@ impl Run<'_> {
         let mut healths = vec!["healthy"; self.stage.channel_names().len()];
         loop {
             let at = self.began.elapsed();
-            self.tell_health(at, &mut healths);
             while let Some(next) = phases.next_if(|next| next.at <= at) {
                 self.live.announce(next.at, &next.text);
                 phase = next.text;
             }
+            self.tell_health(at, &mut healths);
             if self.live.is_due(at, of) {
                 self.live.show(&screen.frame(self, at, of, &phase));
             }

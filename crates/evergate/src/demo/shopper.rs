@@ -195,16 +195,16 @@ impl Town {
         let on_card = payment["method"] == "card";
         let card = (on_card && visit.card == Card::TypedRefused).then_some("4000000000000002");
         let mut payment = payment.clone();
-        for _ in 0..=TRIES_AGAIN {
+        for turn in 0..=TRIES_AGAIN {
             match self.till.pay(&payment["presentation"], card).await {
                 TillAnswer::Paid => return self.afterwards(visit, &id).await,
                 TillAnswer::Declined => {
                     self.cancel(&id).await;
                     return Ending::Refused;
                 }
-                TillAnswer::Unreachable => tokio::time::sleep(TRY_PAUSE).await,
-                TillAnswer::Refused => {
-                    // The code is of no use any more: ask for another one.
+                TillAnswer::Unreachable if turn == 0 => tokio::time::sleep(TRY_PAUSE).await,
+                TillAnswer::Unreachable | TillAnswer::Refused => {
+                    // The page does not come, or the code is of no use: ask for another one.
                     match self.another_code(&id).await {
                         Some(newer) if newer["status"] == "paid" => {
                             return self.afterwards(visit, &id).await;

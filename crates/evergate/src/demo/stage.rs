@@ -49,11 +49,18 @@ pub struct StageOptions {
     pub port: u16,
     /// Where the store lies; a temporary folder when absent.
     pub data: Option<PathBuf>,
+    /// More tables of the configuration, such as [`FAST_POLICY`].
+    pub settings: &'static str,
 }
 
 impl StageOptions {
     pub(super) fn of(args: &DemoArgs) -> StageOptions {
-        StageOptions { seed: args.seed, port: args.port, data: args.data.clone() }
+        StageOptions {
+            seed: args.seed,
+            port: args.port,
+            data: args.data.clone(),
+            settings: FAST_POLICY,
+        }
     }
 }
 
@@ -113,7 +120,7 @@ impl Stage {
             webhook: Some((&receiver.url(), receiver.secret())),
             store: &store.to_string_lossy(),
             each_channel: FAST_CHANNEL,
-            more: FAST_POLICY,
+            more: options.settings,
         }
         .text(&mut Keys::Inline);
         let config = Config::parse(&text, &data).map_err(|found| {

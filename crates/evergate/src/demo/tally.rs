@@ -1,6 +1,6 @@
 //! What happens while a demo runs, counted where shoppers and the screen can both see it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ pub(super) struct Tally {
 struct Inner {
     asked: u64,
     paid: u64,
-    rerouted: u64,
+    rerouted: BTreeSet<PaymentId>,
     endings: BTreeMap<usize, Ending>,
     /// When shoppers were sent elsewhere.
     reroutes: Vec<Instant>,
@@ -67,7 +67,7 @@ impl Tally {
         let inner = Inner {
             asked: 0,
             paid: 0,
-            rerouted: 0,
+            rerouted: BTreeSet::new(),
             endings: BTreeMap::new(),
             reroutes: Vec::new(),
             added: histogram(),
@@ -105,8 +105,9 @@ impl Tally {
             seen.creating.get(&id).copied()
         });
         let mut inner = self.lock();
-        if rerouted {
-            inner.rerouted += 1;
+        if let (Some(id), true) = (id, rerouted)
+            && inner.rerouted.insert(id)
+        {
             inner.reroutes.push(now);
         }
         if let (Some(took), Some(in_calls)) = (took, in_calls) {
@@ -123,7 +124,7 @@ impl Tally {
     /// Asked, paid and rerouted so far.
     pub(super) fn so_far(&self) -> (u64, u64, u64) {
         let inner = self.lock();
-        (inner.asked, inner.paid, inner.rerouted)
+        (inner.asked, inner.paid, inner.rerouted.len() as u64)
     }
 
     /// How visits ended.
