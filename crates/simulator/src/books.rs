@@ -295,6 +295,13 @@ impl World {
         claims
     }
 
+    /// Giving a claim back may take seconds, like every write.
+    pub(crate) fn slow_release(&mut self, idx: usize) -> Option<Timestamp> {
+        self.strike(idx, Purpose::Disk, &[Fault::CommitSlow])?;
+        let ms = self.slots[idx].dice(Purpose::Disk).between(500, 40_000);
+        Some(self.now + std::time::Duration::from_millis(ms.unsigned_abs()))
+    }
+
     pub(crate) fn release(&mut self, claim: &Claim, due_at: Timestamp) {
         let idx = place_of(claim.payment);
         if let Some(row) = self.slots[idx].row_mut(claim.payment)
@@ -302,6 +309,7 @@ impl World {
         {
             row.held_until = Timestamp::EPOCH;
             row.due = (due_at < Timestamp::MAX).then_some(due_at);
+            self.say(idx, || "its claim is given back".to_owned());
         }
         self.work_changed = true;
     }

@@ -162,6 +162,10 @@ impl Store for Disk {
 
     async fn release(&self, claim: &Claim, due_at: Timestamp) -> Result<(), StoreError> {
         self.point(Point::BeforeCommit).await;
+        let slow = self.shared.world().slow_release(place_of(claim.payment));
+        if let Some(until) = slow {
+            Wait::new(&self.shared, until).await;
+        }
         self.shared.world().release(claim, due_at);
         Ok(())
     }

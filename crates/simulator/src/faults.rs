@@ -127,6 +127,15 @@ faults! {
 /// How many kinds there are.
 pub(crate) const FAULTS: usize = Fault::ALL.len();
 
+/// What makes refunds go wrong together.
+const REFUND_STORM: [(Fault, u32); 5] = [
+    (Fault::Rejected, 1_500),
+    (Fault::HangEffect, 2_000),
+    (Fault::HangNoEffect, 1_000),
+    (Fault::RefundQueryLies, 3_000),
+    (Fault::CommitSlow, 500),
+];
+
 /// The chances of a seed, in 10,000, by kind.
 #[derive(Clone, Debug)]
 pub(crate) struct Weather {
@@ -156,6 +165,26 @@ impl Weather {
                 weather.rates[*fault as usize] = rate.min(6_000);
             }
         }
+        weather
+    }
+
+    /// The weather of a seed that has few kinds and those often, so that they meet.
+    pub(crate) fn draw_storm(dice: &mut Stream) -> Weather {
+        let mut weather = Weather::calm();
+        for _ in 0..dice.between(3, 7) {
+            let fault = Fault::ALL[dice.below(FAULTS as u32) as usize];
+            let host = matches!(fault, Fault::Crash | Fault::Pause | Fault::ClockJump);
+            let most = if host { 300 } else { 4_000 };
+            weather.rates[fault as usize] = (fault.base_rate() * 8).min(most);
+        }
+        if dice.percent(30) {
+            // Refunds that are refused, lost and sent again.
+            for (fault, rate) in REFUND_STORM {
+                weather.rates[fault as usize] = rate;
+            }
+        }
+        // A process that sleeps is what most mistakes need.
+        weather.rates[Fault::Pause as usize] = dice.between(20, 300).unsigned_abs() as u32;
         weather
     }
 

@@ -142,7 +142,7 @@ impl World {
         let idx = self.ctx.idx;
         let dice = self.slots[idx].dice(Purpose::Host);
         let long = dice.percent(40);
-        let ms = if long { dice.between(40_000, 600_000) } else { dice.between(500, 40_000) };
+        let ms = if long { dice.between(40_000, 900_000) } else { dice.between(500, 40_000) };
         let until = self.now + Duration::from_millis(u64::try_from(ms).unwrap_or(0));
         self.tell(|| format!("process {proc} stands still for {ms} ms ({})", point.name()));
         self.procs[proc].still_until = Some(until);

@@ -34,6 +34,9 @@ pub(crate) const FAULTS_STOP_S: i64 = 20 * 60;
 /// about again at the slowest beat of the schedule, which is an hour and a tenth.
 pub(crate) const ENDS_WITHIN_S: i64 = 6 * 3600;
 
+/// Every so manieth seed has few kinds of faults, and those often.
+const STORM_EVERY: u64 = 8;
+
 /// What to simulate.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -247,6 +250,9 @@ impl World {
         let start = Timestamp::from_secs(START_S);
         let mut dice = Stream::new(run.seed, Purpose::Weather, 0);
         let mut weather = Weather::draw(&mut dice);
+        if run.seed % STORM_EVERY == STORM_EVERY - 3 {
+            weather = Weather::draw_storm(&mut Stream::new(run.seed, Purpose::Weather, 2));
+        }
         if run.healthy {
             weather = Weather::calm();
         }

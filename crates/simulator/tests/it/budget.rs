@@ -7,14 +7,14 @@ use simulator::{Counts, Fault, Found, Point, Run, shrink, simulate};
 const SEEDS: u64 = 300;
 const PAYMENTS: usize = 40;
 
-fn run_all(runs: impl Fn(u64) -> Run + Sync) -> Counts {
+fn run_all(seeds: u64, runs: impl Fn(u64) -> Run + Sync) -> Counts {
     let (next, total) = (AtomicU64::new(0), Mutex::new(Counts::default()));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= SEEDS {
+                    if seed >= seeds {
                         return;
                     }
                     let run = runs(seed);
@@ -34,7 +34,7 @@ fn run_all(runs: impl Fn(u64) -> Run + Sync) -> Counts {
 
 #[test]
 fn no_rule_breaks_and_every_path_is_met() {
-    let counts = run_all(|seed| Run::new(seed, PAYMENTS));
+    let counts = run_all(SEEDS, |seed| Run::new(seed, PAYMENTS));
     assert_eq!(counts.missed(), Vec::<&str>::new(), "paths that were never reached");
     let never = Fault::ALL.iter().filter(|f| counts.faults[**f as usize] == 0);
     assert_eq!(never.map(|f| f.name()).collect::<Vec<_>>(), Vec::<&str>::new());
@@ -44,7 +44,7 @@ fn no_rule_breaks_and_every_path_is_met() {
 
 #[test]
 fn a_world_without_faults_breaks_no_rule() {
-    let counts = run_all(|seed| Run { healthy: true, ..Run::new(seed, 20) });
+    let counts = run_all(SEEDS / 4, |seed| Run { healthy: true, ..Run::new(seed, PAYMENTS) });
     assert_eq!(counts.faults.iter().sum::<u64>(), 0);
     assert_eq!(counts.crashes.iter().sum::<u64>(), 0);
 }
