@@ -6,7 +6,8 @@
 
 use domain::{
     Answer, Attempt, ChannelId, CloseWhy, Fact, Fault, Method, Operation, OrderRef, OrderState,
-    Outcome, Payment, Policy, Refund, RefundOrder, RefundProgress, RefundState, Task, Timestamp,
+    Outcome, Payment, PaymentId, Policy, Refund, RefundOrder, RefundProgress, RefundState, Task,
+    Timestamp,
 };
 use store::Claim;
 
@@ -48,8 +49,16 @@ impl Engine {
                     Err(error) => Err(error),
                 }
             }
-            Some((at, _)) => Ok(self.parts.store.release(&claim, at).await?),
-            None => Ok(self.parts.store.release(&claim, Timestamp::MAX).await?),
+            _ => self.give_back(payment.id, &claim).await,
+        }
+    }
+
+    /// Gives a claim back that found nothing due, by a commit over the version that it was
+    /// decided from: work that somebody else has caused meanwhile keeps its time (rule 17).
+    async fn give_back(&self, id: PaymentId, claim: &Claim) -> Result<(), EngineError> {
+        match self.change(id, Some(claim), |current, _| Ok(Some(unchanged(current)))).await {
+            Ok(_) | Err(EngineError::Busy) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

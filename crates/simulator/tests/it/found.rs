@@ -54,6 +54,13 @@ fn an_owed_refund_is_not_hidden_behind_another_review() {
     holds(17_118, 40);
 }
 
+/// Rule 17: giving a claim back overwrote the time of work that somebody else had caused
+/// meanwhile, and nobody ever came for it.
+#[test]
+fn giving_a_claim_back_loses_no_work() {
+    holds(212_245, 40);
+}
+
 /// Rule 5: "payable" after the expiry counted as proof that the order lapsed, but Stripe's
 /// orders do not end by themselves and were paid later.
 #[test]
