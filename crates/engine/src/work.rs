@@ -179,8 +179,18 @@ impl Engine {
         let until = lease.min(self.now() + self.timeout(&channel));
         let answer = self.call(&channel, method, &op, until).await;
         let Answer::Refund(outcome) = answer else { return Ok(payment) };
-        let fact = Fact::RefundAnswered { refund: ordinal, outcome };
-        self.learn(&payment, Some(fact), None, until).await
+        let options = self.options();
+        self.change(payment.id, None, |current, now| {
+            // When others have given this call up and sent the refund again, "no effect" is said
+            // of a call that does not count any more (rule 14); an effect always counts.
+            if !matches!(outcome, Outcome::Ok(_)) && !is_sent_until(current, ordinal, lease) {
+                return Ok(None);
+            }
+            let fact = Fact::RefundAnswered { refund: ordinal, outcome: outcome.clone() };
+            let draft = self.applied(current, fact, now, &options.policy)?;
+            Ok((draft.payment != *current).then_some(draft))
+        })
+        .await
     }
 
     /// One call to a provider; its class goes into the health of the cell.
@@ -203,6 +213,16 @@ impl Engine {
     fn timeout(&self, channel: &ChannelId) -> std::time::Duration {
         let options = self.options.load();
         options.channel(channel).map_or(options.lease, |c| c.call_timeout)
+    }
+}
+
+/// Whether the last call of a refund is the one that might be sent until `lease`.
+fn is_sent_until(payment: &Payment, ordinal: u16, lease: Timestamp) -> bool {
+    match payment.refund(ordinal).map(|r| &r.progress) {
+        Some(RefundProgress::InFlight { until, .. } | RefundProgress::Pending { until, .. }) => {
+            *until == lease
+        }
+        _ => false,
     }
 }
 

@@ -54,6 +54,13 @@ fn an_owed_refund_is_not_hidden_behind_another_review() {
     holds(17_118, 40);
 }
 
+/// Rule 14: a process woke up with the refusal of a refund that others had meanwhile sent again
+/// and that its provider had accepted, and booked it as failed.
+#[test]
+fn a_stale_refusal_does_not_fail_a_refund_that_was_sent_again() {
+    holds(234_865, 40);
+}
+
 /// Rule 17: giving a claim back overwrote the time of work that somebody else had caused
 /// meanwhile, and nobody ever came for it.
 #[test]
