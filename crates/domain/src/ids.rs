@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -89,7 +90,7 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $type(Box<str>);
+        pub struct $type(Arc<str>);
 
         impl $type {
             /// Checks and wraps a text.
@@ -126,7 +127,7 @@ macro_rules! name {
 
         impl From<$type> for String {
             fn from(name: $type) -> String {
-                name.0.into()
+                (*name.0).to_owned()
             }
         }
 
@@ -165,8 +166,8 @@ name!(
 ///
 /// 29 upper-case letters and digits: inside WeChat Pay's 6..=32 and Alipay's 64.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ProviderOrderNo(Box<str>);
+#[serde(from = "String", into = "String")]
+pub struct ProviderOrderNo(Arc<str>);
 
 impl ProviderOrderNo {
     /// The number of attempt `ordinal` (from 1) of `payment`.
@@ -195,6 +196,18 @@ impl ProviderOrderNo {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for ProviderOrderNo {
+    fn from(text: String) -> Self {
+        ProviderOrderNo(text.into())
+    }
+}
+
+impl From<ProviderOrderNo> for String {
+    fn from(number: ProviderOrderNo) -> String {
+        (*number.0).to_owned()
     }
 }
 

@@ -66,7 +66,7 @@ impl Engine {
         let (id, payment) = (change.id, change.payment.clone());
         let due_now = change.due_at.is_some_and(|at| at <= now);
         let told = !change.messages.is_empty();
-        let kinds: Vec<EventKind> = change.events.iter().map(|e| e.kind.clone()).collect();
+        let marks: Vec<_> = change.events.iter().map(|e| mark(&e.kind)).collect();
         match self.parts.store.commit(change).await {
             Commit::Done => {}
             Commit::Refused(conflict) => return Ok(Committed::Refused(conflict)),
@@ -79,7 +79,7 @@ impl Engine {
         if told {
             self.messages.notify_one();
         }
-        kinds.iter().for_each(|kind| count(kind, &payment));
+        marks.into_iter().for_each(|mark| count(mark, &payment));
         Ok(Committed::Done(payment))
     }
 
@@ -129,9 +129,9 @@ impl Engine {
     }
 }
 
-/// Counts what was committed, by the cell that it happened on.
-fn count(kind: &EventKind, payment: &Payment) {
-    let (event, attempt) = match kind {
+/// What an event is counted as, and the attempt that it is about.
+fn mark(kind: &EventKind) -> (&'static str, Option<u16>) {
+    match kind {
         EventKind::Created => ("created", None),
         EventKind::AttemptStarted { ordinal, .. } => ("attempt_started", Some(*ordinal)),
         EventKind::AttemptShown { ordinal } => ("attempt_shown", Some(*ordinal)),
@@ -153,10 +153,17 @@ fn count(kind: &EventKind, payment: &Payment) {
         EventKind::RefundFailed { .. } => ("refund_failed", None),
         EventKind::ReviewRaised { .. } => ("review_raised", None),
         EventKind::ReviewCleared => ("review_cleared", None),
-    };
+    }
+}
+
+/// Counts what was committed, by the cell that it happened on.
+fn count((event, attempt): (&'static str, Option<u16>), payment: &Payment) {
     let attempt = attempt.and_then(|ordinal| payment.attempt(ordinal));
     let channel = attempt.map_or(String::new(), |a| a.channel.to_string());
     let method = attempt.map_or("", |a| a.method.name());
-    let labels = [("event", event.to_owned()), ("channel", channel), ("method", method.to_owned())];
-    metrics::counter!("evergate_payment_events_total", &labels).increment(1);
+    metrics::counter!(
+        "evergate_payment_events_total",
+        "event" => event, "channel" => channel, "method" => method
+    )
+    .increment(1);
 }
