@@ -261,7 +261,7 @@ impl World {
         if let Some(request) = request {
             slot.records.push(request);
         }
-        self.work_changed = true;
+        self.note_work(idx);
         self.check_commit(idx, at, old.as_ref());
     }
 
@@ -281,8 +281,11 @@ impl World {
         limit: usize,
     ) -> Vec<Claim> {
         let mut claims = Vec::new();
-        for slot in &mut self.slots {
-            for row in &mut slot.rows {
+        for idx in 0..self.slots.len() {
+            if self.agenda[idx] > now {
+                continue;
+            }
+            for row in &mut self.slots[idx].rows {
                 let due = row.due.is_some_and(|at| at <= now);
                 if due && row.held_until <= now && claims.len() < limit {
                     row.fence += 1;
@@ -290,8 +293,8 @@ impl World {
                     claims.push(Claim { payment: row.payment.id, fence: row.fence, lease_until });
                 }
             }
+            self.note_work(idx);
         }
-        self.work_changed = true;
         claims
     }
 
@@ -311,13 +314,20 @@ impl World {
             row.due = (due_at < Timestamp::MAX).then_some(due_at);
             self.say(idx, || "its claim is given back".to_owned());
         }
-        self.work_changed = true;
+        self.note_work(idx);
     }
 
     /// When any row may be claimed next.
     pub(crate) fn earliest_work(&self) -> Option<Timestamp> {
-        let rows = self.slots.iter().flat_map(|s| &s.rows);
-        rows.filter_map(|r| r.due.map(|at| at.max(r.held_until))).min()
+        self.agenda.iter().min().copied().filter(|at| *at < Timestamp::MAX)
+    }
+
+    /// Notes when a slot's earliest work may be claimed.
+    fn note_work(&mut self, idx: usize) {
+        let rows = self.slots[idx].rows.iter();
+        let due = rows.filter_map(|r| r.due.map(|at| at.max(r.held_until))).min();
+        self.agenda[idx] = due.unwrap_or(Timestamp::MAX);
+        self.work_changed = true;
     }
 
     /// Whether a change took place; `Err` holds the time at which that can be known.

@@ -64,6 +64,14 @@ impl Counts {
     }
 }
 
+/// User and system time of this process: fields 14 and 15 of `/proc/self/stat`, in hundredths.
+fn cpu_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some((user + system) / 100.0)
+}
+
 fn add(to: &mut [u64], from: &[u64]) {
     to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
 }
@@ -116,6 +124,9 @@ pub struct Report {
     pub seconds: f64,
     /// Payments a minute of real time.
     pub payments_per_minute: u64,
+    /// Processor time that all threads took, where the system tells (Linux); on a busy machine
+    /// it says more than the clock.
+    pub cpu_seconds: Option<f64>,
     /// Faults by kind.
     pub faults: BTreeMap<&'static str, u64>,
     /// How often each kind of await was reached.
@@ -146,6 +157,7 @@ impl Report {
             steps: counts.steps,
             seconds,
             payments_per_minute: per_minute as u64,
+            cpu_seconds: cpu_seconds(),
             faults: Fault::ALL.iter().map(|f| (f.name(), counts.faults[*f as usize])).collect(),
             crash_points: points(&counts.points),
             crashes: points(&counts.crashes),
@@ -158,8 +170,9 @@ impl Report {
 
     /// For a person.
     pub fn print(&self) -> String {
+        let cpu = self.cpu_seconds.map(|s| format!(" ({s:.1} s of CPU)")).unwrap_or_default();
         let mut text = format!(
-            "{} seeds from {}, {} payments, {} steps in {:.1} s: {} payments a minute\n",
+            "{} seeds from {}, {} payments, {} steps in {:.1} s{cpu}: {} payments a minute\n",
             self.seeds,
             self.first_seed,
             self.payments,

@@ -189,6 +189,8 @@ pub(crate) struct World {
     pub(crate) work_at: Option<Timestamp>,
     pub(crate) work_floor: Timestamp,
     pub(crate) work_changed: bool,
+    /// When each slot's earliest work may be claimed; the slots themselves are far apart.
+    pub(crate) agenda: Vec<Timestamp>,
     /// What each task did last, by its place.
     pub(crate) leaves: Vec<Leaf>,
     pub(crate) counts: Counts,
@@ -282,6 +284,7 @@ impl World {
             work_at: None,
             work_floor: start,
             work_changed: false,
+            agenda: vec![Timestamp::MAX; run.payments],
             leaves: Vec::new(),
             counts: Counts::default(),
             fired: Vec::new(),
