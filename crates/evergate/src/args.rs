@@ -244,6 +244,9 @@ pub struct PaymentFilter {
     /// Of this merchant; for operators.
     #[arg(long)]
     pub merchant: Option<String>,
+    /// Only those that wait for a person.
+    #[arg(long)]
+    pub review: bool,
     /// Continue after this cursor.
     #[arg(long)]
     pub cursor: Option<String>,

@@ -85,7 +85,8 @@ fn query(filter: &PaymentFilter) -> Vec<(&'static str, String)> {
         ("cursor", &filter.cursor),
     ];
     let given = given.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
-    given.chain([("limit", filter.limit.to_string())]).collect()
+    let review = filter.review.then(|| ("review", "true".to_owned()));
+    given.chain(review).chain([("limit", filter.limit.to_string())]).collect()
 }
 
 fn without_nulls(mut value: Value) -> Value {

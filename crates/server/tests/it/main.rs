@@ -9,6 +9,5 @@ mod flaky;
 mod notifications;
 mod openapi;
 mod payments;
-mod serve;
 mod webhooks;
 mod world;
