@@ -82,7 +82,11 @@ fn refused_by_health(
 ) -> Option<HealthState> {
     let key = CellKey { channel: candidate.channel.clone(), method: candidate.method };
     let cell = board.cell(&key)?;
-    (!cell.admits(dice, now)).then_some(cell.state)
+    let out = match cell.state {
+        HealthState::Ramping { share, .. } => dice * 100.0 >= f64::from(share),
+        state => state.is_out() && !cell.probe_due(now),
+    };
+    out.then_some(cell.state)
 }
 
 #[cfg(test)]

@@ -1,0 +1,6 @@
+//! Detection and routing against the published rules of others.
+
+pub mod ours;
+pub mod rivals;
+pub mod run;
+pub mod world;

@@ -1,0 +1,59 @@
+//! Evergate's router, through the interface that the engine uses.
+
+use domain::{ChannelId, Method, Timestamp};
+use resilience::{Board, CellKey, Lane, Observation, Request, Settings};
+
+use crate::run::Router;
+use crate::world::{CHANNELS, PER_SECOND};
+
+/// Ours.
+pub struct Ours {
+    board: Board,
+    lanes: Vec<Lane>,
+}
+
+fn at(payment: usize) -> Timestamp {
+    // Noon of a day, so that the hour does not change in most worlds' first half hour.
+    Timestamp::from_micros(43_200_000_000 + (payment * 1_000_000 / PER_SECOND) as i64)
+}
+
+impl Ours {
+    /// A board of four channels with these settings.
+    pub fn new(settings: Settings) -> Ours {
+        let mut board = Board::new(settings);
+        let lanes = (0..CHANNELS).filter_map(|c| ChannelId::new(&format!("c{c}")).ok());
+        let lanes = lanes.map(|channel| {
+            board.lane(&CellKey { channel, method: Method::Alipay }, at(0))
+        });
+        let lanes = lanes.collect();
+        Ours { board, lanes }
+    }
+
+    /// The board.
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+}
+
+impl Router for Ours {
+    fn choose(&mut self, payment: usize, dice: f64) -> usize {
+        let lanes = std::mem::take(&mut self.lanes);
+        let request = Request { candidates: &lanes, spare: true, dice, now: at(payment) };
+        let choice = self.board.choose(&request).map_or(0, |d| d.index);
+        self.board.sent_lane(lanes[choice], dice, at(payment));
+        self.lanes = lanes;
+        choice
+    }
+    fn learn(&mut self, channel: usize, good: bool, sent: usize, now: usize) {
+        let seen = if good { Observation::Paid } else { Observation::Unpaid };
+        self.board.record_lane(self.lanes[channel], seen, at(sent), at(now));
+    }
+    fn leader(&mut self, now: usize) -> usize {
+        let lanes = std::mem::take(&mut self.lanes);
+        let request = Request { candidates: &lanes, spare: false, dice: 0.5, now: at(now) };
+        let leader = self.board.leader(&request);
+        self.lanes = lanes;
+        self.lanes.iter().position(|l| Some(*l) == leader).unwrap_or(0)
+    }
+}

@@ -1,0 +1,261 @@
+//! The choice among lanes: the hot path.
+//!
+//! The leader of a set of lanes is sticky. It changes hands when a cell falls (at once), or
+//! when another lane is better beyond doubt (by standard errors of the difference). A small
+//! share of payments looks elsewhere, more of them while there is something to find out.
+
+use domain::Timestamp;
+
+use crate::board::{Board, Lane};
+use crate::rank::Estimate;
+use crate::{Cell, HealthState};
+
+/// A question: where should this payment go?
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Lanes that could take it, in the merchant's order.
+    pub candidates: &'a [Lane],
+    /// Whether it may be spent on a probe (a low amount, nothing moved yet).
+    pub spare: bool,
+    /// A fresh number in `[0, 1)`.
+    pub dice: f64,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// Why a lane was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It leads.
+    Leads,
+    /// The leader is out, or doubtful, and this stands in.
+    StandsIn,
+    /// To find out whether it is back.
+    Probe,
+    /// The leader's ramp gave this payment away.
+    Ramp,
+    /// To keep knowing how good it is.
+    Explore,
+    /// All are out: they are tried all the same (fail open).
+    FailOpen,
+}
+
+/// An answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Index among the candidates.
+    pub index: usize,
+    /// The lane.
+    pub lane: Lane,
+    /// Why.
+    pub why: Why,
+}
+
+/// Who leads a set of lanes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leader {
+    group: u64,
+    home: Lane,
+    stand_in: Option<Lane>,
+}
+
+/// Sets of lanes that are remembered; beyond that, the oldest is forgotten.
+const GROUPS: usize = 256;
+/// Standard errors by which a lane must be better than a quiet leader.
+const Z_CALM: f64 = 4.0;
+/// The same while rates drift.
+const Z_DRIFT: f64 = 0.5;
+/// The same for a stand-in, and against the merchant's order among strangers.
+const Z_STAND_IN: f64 = 2.5;
+/// The same against a leader that is known to ail.
+const Z_AILING: f64 = 0.5;
+/// Optimism of exploration while rates drift, in standard deviations.
+const OPTIMISM: f64 = 1.0;
+/// Results after which a lane is no stranger.
+const KNOWN: f64 = 100.0;
+
+/// Several independent numbers from one (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn new(dice: f64) -> Dice {
+        Dice(dice.to_bits())
+    }
+
+    fn roll(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+impl Board {
+    /// Chooses a lane; `None` without candidates.
+    pub fn choose(&mut self, request: &Request<'_>) -> Option<Decision> {
+        let mut dice = Dice::new(request.dice);
+        let lead = self.lead(request)?;
+        if let Some(probe) = self.probe(request, lead) {
+            return Some(probe);
+        }
+        if let HealthState::Ramping { share, .. } = self.at(lead.lane).state
+            && dice.roll() * 100.0 >= f64::from(share)
+            && let Some(other) = self.pick(request, Some(lead.lane))
+        {
+            return Some(Decision { why: Why::Ramp, ..other });
+        }
+        Some(self.explore(request, lead, &mut dice).unwrap_or(lead))
+    }
+
+    /// The lane that leads a set now, probes and exploration aside.
+    pub fn leader(&mut self, request: &Request<'_>) -> Option<Lane> {
+        self.lead(request).map(|d| d.lane)
+    }
+
+    fn estimate(&self, lane: Lane, now: Timestamp) -> Estimate {
+        self.at(lane).estimate(&self.climate, now)
+    }
+
+    fn lead(&mut self, request: &Request<'_>) -> Option<Decision> {
+        let first = *request.candidates.first()?;
+        let slot = self.group(request.candidates, first);
+        let Leader { home, stand_in, .. } = self.leaders[slot];
+        let z = if self.climate.drifting() { Z_DRIFT } else { Z_CALM };
+        if !self.at(home).state.is_out() {
+            let ailing = self.at(home).trouble.is_some();
+            let best = self.challenger(request, home, if ailing { Z_AILING } else { z });
+            let (home, stand_in) = match (best, ailing) {
+                (None, _) => (home, None),
+                (Some(best), true) => (home, Some(best)),
+                (Some(best), false) => (best, None),
+            };
+            let ramping = matches!(self.at(home).state, HealthState::Ramping { .. });
+            // A stand-in is kept while the leader ramps up.
+            let stand_in = if ramping { self.leaders[slot].stand_in } else { stand_in };
+            self.leaders[slot].home = home;
+            self.leaders[slot].stand_in = stand_in;
+            return match stand_in.filter(|_| !ramping) {
+                Some(lane) => self.decision(request, lane, Why::StandsIn),
+                None => self.decision(request, home, Why::Leads),
+            };
+        }
+        let kept = stand_in.filter(|lane| takes_all(self.at(*lane)));
+        let lane = match kept {
+            Some(lane) => {
+                let z = if self.climate.drifting() { Z_DRIFT } else { Z_STAND_IN };
+                Some(self.challenger(request, lane, z).unwrap_or(lane))
+            }
+            None => self.pick(request, None).map(|d| d.lane),
+        };
+        self.leaders[slot].stand_in = lane;
+        match lane {
+            Some(lane) => self.decision(request, lane, Why::StandsIn),
+            None => self.decision(request, first, Why::FailOpen),
+        }
+    }
+
+    fn decision(&self, request: &Request<'_>, lane: Lane, why: Why) -> Option<Decision> {
+        let index = request.candidates.iter().position(|l| *l == lane)?;
+        Some(Decision { index, lane, why })
+    }
+
+    fn group(&mut self, candidates: &[Lane], first: Lane) -> usize {
+        let group = candidates.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, lane| {
+            (hash ^ u64::from(lane.0)).wrapping_mul(0x0000_0100_0000_01B3)
+        });
+        if let Some(slot) = self.leaders.iter().position(|l| l.group == group) {
+            return slot;
+        }
+        if self.leaders.len() >= GROUPS {
+            self.leaders.remove(0);
+        }
+        self.leaders.push(Leader { group, home: first, stand_in: None });
+        self.leaders.len() - 1
+    }
+
+    /// The best lane that is better than `holder` by `z` standard errors.
+    fn challenger(&self, request: &Request<'_>, holder: Lane, z: f64) -> Option<Lane> {
+        let held = self.estimate(holder, request.now);
+        let better = request.candidates.iter().filter(|lane| {
+            **lane != holder
+                && takes_all(self.at(**lane))
+                && self.at(**lane).known() >= 30.0
+                && self.estimate(**lane, request.now).above(&held) >= z
+        });
+        better.copied().max_by(|a, b| {
+            let (a, b) = (self.estimate(*a, request.now), self.estimate(*b, request.now));
+            a.mean.total_cmp(&b.mean)
+        })
+    }
+
+    /// The first lane in service, or one after it that is clearly better.
+    fn pick(&self, request: &Request<'_>, but: Option<Lane>) -> Option<Decision> {
+        let usable =
+            |lane: &&Lane| Some(**lane) != but && !self.at(**lane).state.is_out();
+        let mut best = *request.candidates.iter().find(usable)?;
+        for lane in request.candidates.iter().filter(usable) {
+            let (held, new) = (self.estimate(best, request.now), self.estimate(*lane, request.now));
+            if new.above(&held) >= Z_STAND_IN {
+                best = *lane;
+            }
+        }
+        self.decision(request, best, Why::StandsIn)
+    }
+
+    /// A fallen lane whose time to be probed has come.
+    fn probe(&mut self, request: &Request<'_>, lead: Decision) -> Option<Decision> {
+        if !request.spare {
+            return None;
+        }
+        let due = |lane: &Lane| *lane != lead.lane && self.at(*lane).probe_due(request.now);
+        let lane = *request.candidates.iter().find(|lane| due(lane))?;
+        let lost = self.estimate(lead.lane, request.now).mean - self.estimate(lane, request.now).mean;
+        let every = self.settings.probe_every_ms as f64 * lost.clamp(0.1, 1.0);
+        self.lanes[usize::from(lane.0)].probe_every_ms = every as u64;
+        self.decision(request, lane, Why::Probe)
+    }
+
+    fn explore(&self, request: &Request<'_>, lead: Decision, dice: &mut Dice) -> Option<Decision> {
+        if request.candidates.len() < 2 {
+            return None;
+        }
+        let rare = dice.roll();
+        if self.climate.drifting() {
+            return (rare < 0.1).then(|| self.optimist(request, lead)).flatten();
+        }
+        let doubtful = lead.why != Why::Leads || self.at(lead.lane).trouble.is_some();
+        let strange = |lane: &&Lane| takes_all(self.at(**lane)) && self.at(**lane).known() < KNOWN;
+        let stranger = request.candidates.iter().find(strange);
+        let share = if doubtful || stranger.is_some() {
+            self.settings.explore_doubtful
+        } else {
+            self.settings.explore
+        };
+        if rare >= share {
+            return None;
+        }
+        if let Some(lane) = stranger {
+            return self.decision(request, *lane, Why::Explore);
+        }
+        let index = (dice.roll() * request.candidates.len() as f64) as usize;
+        let lane = *request.candidates.get(index)?;
+        let usable = lane != lead.lane && takes_all(self.at(lane));
+        usable.then_some(Decision { index, lane, why: Why::Explore })
+    }
+
+    /// The lane that could well be better than the leader while rates drift.
+    fn optimist(&self, request: &Request<'_>, lead: Decision) -> Option<Decision> {
+        let hope = |lane: Lane| {
+            let estimate = self.estimate(lane, request.now);
+            estimate.mean + OPTIMISM * estimate.variance.sqrt()
+        };
+        let usable = request.candidates.iter().filter(|l| takes_all(self.at(**l)));
+        let best = *usable.max_by(|a, b| hope(**a).total_cmp(&hope(**b)))?;
+        (best != lead.lane).then(|| self.decision(request, best, Why::Explore)).flatten()
+    }
+}
+
+fn takes_all(cell: &Cell) -> bool {
+    matches!(cell.state, HealthState::Healthy | HealthState::Suspect)
+}
