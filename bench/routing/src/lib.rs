@@ -1,5 +1,6 @@
 //! Detection and routing against the published rules of others.
 
+pub mod exact;
 pub mod ours;
 pub mod rivals;
 pub mod run;

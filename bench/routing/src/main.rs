@@ -27,6 +27,8 @@ fn main() {
         ("ours", Box::new(|| Box::new(Ours::new(Settings::default())))),
     ];
     let worlds = if held { world::held_out() } else { world::nine() };
+    let want = std::env::var("WORLD").unwrap_or_default();
+    let worlds: Vec<_> = worlds.into_iter().filter(|w| w.name.starts_with(&want)).collect();
     for (name, make) in all.iter().filter(|(n, _)| only.is_empty() || n.contains(&only)) {
         let mut total = 0.0;
         print!("{name:10}");
@@ -36,6 +38,7 @@ fn main() {
             let mut switches = 0.0;
             for seed in 0..seeds {
                 let f = run(world, 1000 + seed, make().as_mut());
+                if std::env::var("EACH").is_ok() { eprint!("{:.0} ", f.regret); }
                 sum += f.regret;
                 sq += f.regret * f.regret;
                 switches += f.switches;

@@ -29,6 +29,15 @@ impl Ours {
         Ours { board, lanes }
     }
 
+    /// States and estimates in one line.
+    pub fn describe(&self, payment: usize) -> String {
+        let cells = self.board.cells().map(|(_, c)| {
+            let e = c.estimate(self.board.climate(), at(payment));
+            format!(" {}{} {:.3}±{:.3}", &c.state.name()[..1], if c.trouble.is_some() { "!" } else { "" }, e.mean, e.variance.sqrt())
+        });
+        format!("{}{}", if self.board.climate().drifting() { "D" } else { "c" }, cells.collect::<String>())
+    }
+
     /// The board.
     pub fn board(&self) -> &Board {
         &self.board

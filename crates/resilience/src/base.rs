@@ -78,10 +78,13 @@ impl Base {
         clamp((f64::from(good) + self.mean() * HOUR_SHRINK) / (all + HOUR_SHRINK))
     }
 
-    /// Variance of the mean: p(1-p) over the outcomes it rests on.
+    /// Variance of the mean, with two successes and two failures added (Agresti and Coull
+    /// 1998): thirty successes out of thirty do not make a rate certain.
     pub fn variance(&self) -> f64 {
-        let mean = self.mean();
-        mean * (1.0 - mean) / (self.all + self.prior.weight + 1.0)
+        let Prior { mean, weight } = self.prior;
+        let all = self.all + weight + 4.0;
+        let rate = (self.good + mean * weight + 2.0) / all;
+        rate * (1.0 - rate) / all
     }
 
     /// The mean less `z` standard errors: what a test may rely on while little was seen. A

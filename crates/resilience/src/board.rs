@@ -95,6 +95,11 @@ impl Board {
         self.names.iter().filter_map(|(key, lane)| Some((key, self.lanes.get(usize::from(lane.0))?)))
     }
 
+    /// Whether rates stand still or drift.
+    pub fn climate(&self) -> &Climate {
+        &self.climate
+    }
+
     pub(crate) fn at(&self, lane: Lane) -> &Cell {
         &self.lanes[usize::from(lane.0)]
     }

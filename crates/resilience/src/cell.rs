@@ -120,13 +120,17 @@ pub struct Trouble {
     all: f64,
     /// Evidence that it is over, nats.
     recovery: f64,
+    /// Outcomes that were asked for this evidence.
+    asked: f64,
+    /// Since when nothing spoke against recovery.
+    clean_since: Timestamp,
 }
 
 impl Trouble {
     fn new(cause: Cause, (good, all): (u32, u32), since: Timestamp) -> Trouble {
         let rate = Estimate { mean: 0.5, variance: 0.1 };
         let (good, all) = (f64::from(good), f64::from(all));
-        let mut trouble = Trouble { cause, since, rate, good, all, recovery: 0.0 };
+        let mut trouble = Trouble { cause, since, rate, good, all, recovery: 0.0, asked: 0.0, clean_since: since };
         trouble.estimate();
         trouble
     }
@@ -143,11 +147,23 @@ impl Trouble {
     }
 
     /// Page's test for the way up, between the fault's rate and the base.
-    fn recover(&mut self, good: bool, base: f64) {
+    fn recover(&mut self, good: bool, base: f64, now: Timestamp) {
         let fault = self.rate.mean.clamp(0.02, (base * 0.97).max(0.021));
         let base = base.max(fault + 0.01).min(0.998);
         let score = if good { base / fault } else { (1.0 - base) / (1.0 - fault) };
-        self.recovery = (self.recovery + score.ln()).max(0.0);
+        self.recovery = (self.recovery + score.ln()).clamp(0.0, 12.0);
+        self.asked += 1.0;
+        if self.recovery == 0.0 {
+            self.clean_since = now;
+        }
+    }
+
+    /// Whether it is over. The more outcomes were asked, the more they must say, or chance
+    /// would have its way in the end; and after relapses they must say it for a while.
+    fn is_over(&self, relapses: u32, now: Timestamp, settings: &Settings) -> bool {
+        let nats = settings.recover_nats + (1.0 + self.asked / tune!("RASK",60.0)).ln();
+        let wait_ms = if relapses == 0 { 0 } else { 10_000 << relapses.min(2) };
+        self.recovery >= nats && now.since(self.clean_since) >= Duration::from_millis(wait_ms)
     }
 }
 
@@ -163,10 +179,11 @@ impl Stream {
         Stream { base: Base::new(prior), bank: Bank::new(log_arl) }
     }
 
-    fn take(&mut self, good: bool, hour: usize, settings: &Settings) -> Verdict {
+    /// `cap` bounds the base that is tested against, where the rate is known to be lower now.
+    fn take(&mut self, good: bool, cap: f64, hour: usize, settings: &Settings) -> Verdict {
         // Decided before the outcome is looked at, which keeps the learned rate unbiased.
         let learn = self.bank.statistic() < settings.suspect_nats;
-        let verdict = self.bank.take(good, self.base.cautious(hour, 1.0));
+        let verdict = self.bank.take(good, self.base.cautious(hour, 1.0).min(cap).max(0.01));
         if learn {
             self.base.count(good, hour);
         }
@@ -197,6 +214,8 @@ pub struct Cell {
     pub(crate) approval: Stream,
     drifting: Drifting,
     step_at: Timestamp,
+    /// It was given all traffic although it was out, because all others were out too.
+    carried: bool,
     pub(crate) next_probe: Timestamp,
     /// Milliseconds between probes, as routing last set it from what a probe costs.
     pub(crate) probe_every_ms: u64,
@@ -217,6 +236,7 @@ impl Cell {
             approval: Stream::new(settings.approval_prior(), settings.log_arl()),
             drifting: Drifting::new(now),
             step_at: now,
+            carried: false,
             next_probe: now,
             probe_every_ms: settings.probe_every_ms,
         }
@@ -229,7 +249,9 @@ impl Cell {
             Some(trouble) if self.state.is_out() || self.state == HealthState::Suspect => {
                 trouble.rate
             }
-            _ if climate.drifting() => self.drifting.estimate(base, now),
+            _ if climate.drifting() => {
+                self.drifting.estimate(self.anchor(climate), now)
+            }
             _ => Estimate { mean: base, variance: self.approval.base.variance() },
         }
     }
@@ -275,7 +297,7 @@ impl Cell {
         let verdict = match seen {
             Observation::Refused => self.run(now, settings),
             Observation::Good | Observation::Bad => {
-                let verdict = self.technical.take(good, hour, settings);
+                let verdict = self.technical.take(good, 1.0, hour, settings);
                 self.failures_in_a_row = if good { 0 } else { self.failures_in_a_row + 1 };
                 (verdict, Cause::Technical)
             }
@@ -283,13 +305,26 @@ impl Cell {
                 if !ramping && self.trouble.is_none() {
                     self.compare_views(good, now, climate);
                 }
-                self.drifting.take(good, self.approval.base.mean(), now);
-                (self.approval.take(good, hour, settings), Cause::Approval)
+                let anchor = self.anchor(climate);
+                let cap = if climate.drifting() {
+                    self.drifting.estimate(anchor, now).mean
+                } else {
+                    1.0
+                };
+                self.drifting.take(good, anchor, now);
+                (self.approval.take(good, cap, hour, settings), Cause::Approval)
             }
         };
         self.statistic = self.technical.bank.statistic().max(self.approval.bank.statistic());
         let (verdict, cause) = verdict;
-        let relapse = ramping && self.broken_statistic(cause) >= settings.relapse_nats;
+        let relapse = match self.state {
+            // With more traffic there are more chances for a false alarm, and less to gain.
+            HealthState::Ramping { share, .. } => {
+                let nats = settings.relapse_nats + 1.5 * (f64::from(share) / 5.0).ln();
+                self.broken_statistic(cause) >= nats
+            }
+            _ => false,
+        };
         match verdict {
             Verdict::Broken => {
                 climate.excuse();
@@ -324,6 +359,11 @@ impl Cell {
         (if broken { Verdict::Broken } else { Verdict::Quiet }, Cause::Refused)
     }
 
+    fn anchor(&self, climate: &Climate) -> f64 {
+        let base = &self.approval.base;
+        if climate.drifting() { climate.anchor(base.mean(), base.weight()) } else { base.mean() }
+    }
+
     fn compare_views(&self, good: bool, now: Timestamp, climate: &mut Climate) {
         let base = self.approval.base.mean();
         if self.approval.base.weight() >= 200.0 {
@@ -341,8 +381,8 @@ impl Cell {
         }
         let base = self.base_of(cause, now);
         if let Some(trouble) = self.trouble.as_mut().filter(|t| t.cause == cause) {
-            trouble.recover(good, base);
-            if trouble.recovery >= settings.recover_nats {
+            trouble.recover(good, base, now);
+            if trouble.is_over(0, now, settings) {
                 self.trouble = None;
                 self.bank(cause).reset();
             }
@@ -379,21 +419,27 @@ impl Cell {
         let cause = trouble.cause;
         let base = self.base_of(cause, now);
         let Some(trouble) = self.trouble.as_mut() else { return };
-        trouble.recover(good, base);
-        let evidence = trouble.recovery;
-        if evidence >= settings.recover_nats {
+        trouble.recover(good, base, now);
+        if trouble.is_over(self.relapses, now, settings) {
             self.technical.bank.reset();
             self.approval.bank.reset();
             self.statistic = 0.0;
             self.failures_in_a_row = 0;
             self.step_at = now;
             self.drifting = Drifting::new(now);
-            self.enter(HealthState::Ramping { share: 5, good: 0 }, now);
+            if self.carried {
+                self.trouble = None;
+                self.enter(HealthState::Healthy, now);
+            } else {
+                self.enter(HealthState::Ramping { share: 5, good: 0 }, now);
+            }
         } else if let HealthState::Probing { good: count, last } = self.state {
             let count = if good { count + 1 } else { 0 };
             self.state = HealthState::Probing { good: count, last };
         }
-        if self.leans_well() {
+        if !good {
+            self.next_probe = now + Duration::from_millis(self.probe_every_ms);
+        } else if self.leans_well() {
             let soon = now + Duration::from_millis(self.probe_every_ms / 10);
             self.next_probe = self.next_probe.min(soon);
         }
@@ -404,7 +450,13 @@ impl Cell {
     }
 
     fn grow(&mut self, share: u8, good: u32, now: Timestamp, settings: &Settings) {
-        let waited = now.since(self.step_at) >= Duration::from_millis(settings.ramp_step_ms);
+        // The first step outlasts the good half of most flapping, at a twentieth of its price.
+        let step_ms = match (share, self.relapses) {
+            (..25, 0) => tune!("S1", 20000.0) as u64,
+            (..25, _) => 30_000,
+            _ => tune!("S2", 8000.0) as u64,
+        };
+        let waited = now.since(self.step_at) >= Duration::from_millis(step_ms);
         if good < settings.ramp_outcomes || !waited {
             self.state = HealthState::Ramping { share, good };
             return;
@@ -429,6 +481,8 @@ impl Cell {
     }
 
     pub(crate) fn fall(&mut self, cause: Cause, now: Timestamp, settings: &Settings) {
+        self.carried = false;
+        if std::env::var("DBG").is_ok() { eprintln!("fall {now:?} {:?} {:?} base {} {:?}", self.state, self.approval.bank.since_fall(), self.approval.base.mean(), self.approval.bank); }
         let since = self.bank(cause).since_fall();
         self.trouble = Some(Trouble::new(cause, since, now));
         let relapse = self.fell_at.is_some_and(|at| now.since(at) < Duration::from_secs(3_600));
@@ -454,19 +508,31 @@ impl Cell {
         self.state = state;
     }
 
+    /// Notes that it gets all traffic because nothing is better.
+    pub(crate) fn carry(&mut self) {
+        self.carried = self.state.is_out();
+    }
+
+    /// Whether it ails and should be asked now and then, though it is ranked behind.
+    pub(crate) fn ails(&self) -> bool {
+        self.trouble.is_some() && self.state == HealthState::Suspect
+    }
+
     /// Whether a payment may be spent on finding out how it is.
     pub(crate) fn probe_due(&self, now: Timestamp) -> bool {
-        self.state.is_out() && now >= self.next_probe
+        (self.state.is_out() || self.ails()) && now >= self.next_probe
     }
 
     /// Notes that a payment was sent to the cell. `dice` in `[0, 1)` jitters the next probe.
     pub(crate) fn sent(&mut self, dice: f64, now: Timestamp) {
-        let good = match self.state {
-            HealthState::Down { until } if now >= until => 0,
-            HealthState::Probing { good, .. } => good,
+        match self.state {
+            HealthState::Down { until } if now >= until => {
+                self.enter(HealthState::Probing { good: 0, last: now }, now);
+            }
+            HealthState::Probing { good, .. } => self.state = HealthState::Probing { good, last: now },
+            HealthState::Suspect if self.trouble.is_some() => {}
             _ => return,
-        };
-        self.enter(HealthState::Probing { good, last: now }, now);
+        }
         let every = if self.leans_well() { self.probe_every_ms / 10 } else { self.probe_every_ms };
         let jittered = every as f64 * (0.8 + 0.4 * dice);
         self.next_probe = now + Duration::from_millis(jittered as u64);

@@ -62,7 +62,9 @@ pub(crate) struct Leader {
 /// Sets of lanes that are remembered; beyond that, the oldest is forgotten.
 const GROUPS: usize = 256;
 /// Standard errors by which a lane must be better than a quiet leader.
-const Z_CALM: f64 = 4.0;
+const Z_CALM: f64 = 3.5;
+/// The same for one that the merchant ranks first.
+const Z_BACK: f64 = 2.0;
 /// The same while rates drift.
 const Z_DRIFT: f64 = 0.5;
 /// The same for a stand-in, and against the merchant's order among strangers.
@@ -72,7 +74,7 @@ const Z_AILING: f64 = 0.5;
 /// Optimism of exploration while rates drift, in standard deviations.
 const OPTIMISM: f64 = 1.0;
 /// Results after which a lane is no stranger.
-const KNOWN: f64 = 100.0;
+const KNOWN: f64 = 50.0;
 
 /// Several independent numbers from one (SplitMix64).
 struct Dice(u64);
@@ -101,9 +103,11 @@ impl Board {
         }
         if let HealthState::Ramping { share, .. } = self.at(lead.lane).state
             && dice.roll() * 100.0 >= f64::from(share)
-            && let Some(other) = self.pick(request, Some(lead.lane))
         {
-            return Some(Decision { why: Why::Ramp, ..other });
+            if let Some(other) = self.pick(request, Some(lead.lane)) {
+                return Some(Decision { why: Why::Ramp, ..other });
+            }
+            return self.fail_open(request);
         }
         Some(self.explore(request, lead, &mut dice).unwrap_or(lead))
     }
@@ -121,29 +125,29 @@ impl Board {
         let first = *request.candidates.first()?;
         let slot = self.group(request.candidates, first);
         let Leader { home, stand_in, .. } = self.leaders[slot];
-        let z = if self.climate.drifting() { Z_DRIFT } else { Z_CALM };
-        if !self.at(home).state.is_out() {
-            let ailing = self.at(home).trouble.is_some();
-            let best = self.challenger(request, home, if ailing { Z_AILING } else { z });
-            let (home, stand_in) = match (best, ailing) {
-                (None, _) => (home, None),
-                (Some(best), true) => (home, Some(best)),
-                (Some(best), false) => (best, None),
-            };
-            let ramping = matches!(self.at(home).state, HealthState::Ramping { .. });
-            // A stand-in is kept while the leader ramps up.
-            let stand_in = if ramping { self.leaders[slot].stand_in } else { stand_in };
-            self.leaders[slot].home = home;
-            self.leaders[slot].stand_in = stand_in;
-            return match stand_in.filter(|_| !ramping) {
+        let z = if self.climate.drifting() { tune!("ZD",Z_DRIFT) } else { tune!("ZC",Z_CALM) };
+        if self.at(home).ails() {
+            let kept = stand_in.filter(|lane| serves(self.at(*lane)) && !self.at(*lane).ails());
+            let lane = self.stand_in(request, home, kept);
+            self.leaders[slot].stand_in = lane;
+            return match lane {
                 Some(lane) => self.decision(request, lane, Why::StandsIn),
                 None => self.decision(request, home, Why::Leads),
             };
         }
-        let kept = stand_in.filter(|lane| takes_all(self.at(*lane)));
+        if !self.at(home).state.is_out() {
+            let home = self.challenger(request, home, z).unwrap_or(home);
+            self.leaders[slot].home = home;
+            // A stand-in is kept while the leader ramps up.
+            if !matches!(self.at(home).state, HealthState::Ramping { .. }) {
+                self.leaders[slot].stand_in = None;
+            }
+            return self.decision(request, home, Why::Leads);
+        }
+        let kept = stand_in.filter(|lane| serves(self.at(*lane)));
         let lane = match kept {
             Some(lane) => {
-                let z = if self.climate.drifting() { Z_DRIFT } else { Z_STAND_IN };
+                let z = if self.climate.drifting() { tune!("ZD",Z_DRIFT) } else { tune!("ZS",Z_STAND_IN) };
                 Some(self.challenger(request, lane, z).unwrap_or(lane))
             }
             None => self.pick(request, None).map(|d| d.lane),
@@ -151,7 +155,25 @@ impl Board {
         self.leaders[slot].stand_in = lane;
         match lane {
             Some(lane) => self.decision(request, lane, Why::StandsIn),
-            None => self.decision(request, first, Why::FailOpen),
+            None => self.fail_open(request),
+        }
+    }
+
+    /// Nothing is in service: the merchant's order holds, since a refusal for certain would
+    /// lose the payment for certain.
+    fn fail_open(&mut self, request: &Request<'_>) -> Option<Decision> {
+        let first = *request.candidates.first()?;
+        self.lanes[usize::from(first.0)].carry();
+        self.decision(request, first, Why::FailOpen)
+    }
+
+    /// Who stands in for a leader that ails: one that is better than what is left of it.
+    fn stand_in(&self, request: &Request<'_>, home: Lane, kept: Option<Lane>) -> Option<Lane> {
+        let left = self.estimate(home, request.now);
+        let better = |lane: &Lane| self.estimate(*lane, request.now).above(&left) >= Z_AILING;
+        match kept.filter(better) {
+            Some(lane) => Some(self.challenger(request, lane, Z_STAND_IN).unwrap_or(lane)),
+            None => self.pick(request, Some(home)).map(|d| d.lane).filter(better),
         }
     }
 
@@ -177,12 +199,18 @@ impl Board {
     /// The best lane that is better than `holder` by `z` standard errors.
     fn challenger(&self, request: &Request<'_>, holder: Lane, z: f64) -> Option<Lane> {
         let held = self.estimate(holder, request.now);
+        // A lane that the merchant ranks before the holder needs less to come back.
+        let mut before = !self.climate.drifting();
         let better = request.candidates.iter().filter(|lane| {
+            before &= **lane != holder;
+            let z = if before { z.min(Z_BACK) } else { z };
             **lane != holder
-                && takes_all(self.at(**lane))
+                && serves(self.at(**lane))
                 && self.at(**lane).known() >= 30.0
                 && self.estimate(**lane, request.now).above(&held) >= z
         });
+        let better: Vec<&Lane> = better.collect();
+        let better = better.into_iter();
         better.copied().max_by(|a, b| {
             let (a, b) = (self.estimate(*a, request.now), self.estimate(*b, request.now));
             a.mean.total_cmp(&b.mean)
@@ -191,8 +219,12 @@ impl Board {
 
     /// The first lane in service, or one after it that is clearly better.
     fn pick(&self, request: &Request<'_>, but: Option<Lane>) -> Option<Decision> {
-        let usable =
-            |lane: &&Lane| Some(**lane) != but && !self.at(**lane).state.is_out();
+        // What a ramp gives away does not go to another ramp.
+        let full = |lane: &Lane| serves(self.at(*lane)) && !ramps(self.at(*lane));
+        let any_full = but.is_some() || request.candidates.iter().any(full);
+        let usable = |lane: &&Lane| {
+            Some(**lane) != but && if any_full { full(*lane) } else { serves(self.at(**lane)) }
+        };
         let mut best = *request.candidates.iter().find(usable)?;
         for lane in request.candidates.iter().filter(usable) {
             let (held, new) = (self.estimate(best, request.now), self.estimate(*lane, request.now));
@@ -211,7 +243,11 @@ impl Board {
         let due = |lane: &Lane| *lane != lead.lane && self.at(*lane).probe_due(request.now);
         let lane = *request.candidates.iter().find(|lane| due(lane))?;
         let lost = self.estimate(lead.lane, request.now).mean - self.estimate(lane, request.now).mean;
-        let every = self.settings.probe_every_ms as f64 * lost.clamp(0.1, 1.0);
+        // The longer a fault lasts, the longer it will: probes thin out with the root of its
+        // age, which balances what they lose against what is lost by coming back late.
+        let age_s = self.at(lane).trouble.map_or(0.0, |t| request.now.since(t.since).as_secs_f64());
+        let patience = (1.0 + age_s / tune!("LINDY",40.0)).sqrt().min(6.0);
+        let every = tune!("PE",10000.0) * lost.clamp(0.1, 1.0) * patience;
         self.lanes[usize::from(lane.0)].probe_every_ms = every as u64;
         self.decision(request, lane, Why::Probe)
     }
@@ -222,40 +258,65 @@ impl Board {
         }
         let rare = dice.roll();
         if self.climate.drifting() {
-            return (rare < 0.1).then(|| self.optimist(request, lead)).flatten();
+            return (rare < tune!("DX",0.15)).then(|| self.optimist(request, lead)).flatten();
         }
-        let doubtful = lead.why != Why::Leads || self.at(lead.lane).trouble.is_some();
-        let strange = |lane: &&Lane| takes_all(self.at(**lane)) && self.at(**lane).known() < KNOWN;
-        let stranger = request.candidates.iter().find(strange);
-        let share = if doubtful || stranger.is_some() {
-            self.settings.explore_doubtful
-        } else {
-            self.settings.explore
+        let contender = self.contender(request, lead);
+        let share = match contender {
+            Some((_, true)) => tune!("TRY", 0.1),
+            Some((_, false)) => self.settings.explore_doubtful,
+            None if self.at(lead.lane).ails() => self.settings.explore_doubtful,
+            None => self.settings.explore,
         };
         if rare >= share {
             return None;
         }
-        if let Some(lane) = stranger {
-            return self.decision(request, *lane, Why::Explore);
+        if let Some((lane, _)) = contender {
+            return self.decision(request, lane, Why::Explore);
         }
         let index = (dice.roll() * request.candidates.len() as f64) as usize;
         let lane = *request.candidates.get(index)?;
-        let usable = lane != lead.lane && takes_all(self.at(lane));
+        let usable = lane != lead.lane && serves(self.at(lane));
         usable.then_some(Decision { index, lane, why: Why::Explore })
+    }
+
+    /// The lane that might be better than the leader, and whether it looks better: a stranger,
+    /// or one whose estimate is within a standard error.
+    fn contender(&self, request: &Request<'_>, lead: Decision) -> Option<(Lane, bool)> {
+        let held = self.estimate(lead.lane, request.now);
+        let mut best: Option<(Lane, f64, bool)> = None;
+        for lane in request.candidates.iter().filter(|l| **l != lead.lane) {
+            let cell = self.at(*lane);
+            if !serves(cell) || cell.ails() {
+                continue;
+            }
+            if cell.known() < KNOWN {
+                return Some((*lane, false));
+            }
+            let estimate = self.estimate(*lane, request.now);
+            let hope = estimate.mean + tune!("HOPE", 0.5) * estimate.variance.sqrt();
+            if hope > held.mean && best.is_none_or(|(_, most, _)| hope > most) {
+                best = Some((*lane, hope, estimate.mean > held.mean));
+            }
+        }
+        best.map(|(lane, _, better)| (lane, better))
     }
 
     /// The lane that could well be better than the leader while rates drift.
     fn optimist(&self, request: &Request<'_>, lead: Decision) -> Option<Decision> {
         let hope = |lane: Lane| {
             let estimate = self.estimate(lane, request.now);
-            estimate.mean + OPTIMISM * estimate.variance.sqrt()
+            estimate.mean + tune!("OPT",1.2) * estimate.variance.sqrt()
         };
-        let usable = request.candidates.iter().filter(|l| takes_all(self.at(**l)));
+        let usable = request.candidates.iter().filter(|l| serves(self.at(**l)));
         let best = *usable.max_by(|a, b| hope(**a).total_cmp(&hope(**b)))?;
         (best != lead.lane).then(|| self.decision(request, best, Why::Explore)).flatten()
     }
 }
 
-fn takes_all(cell: &Cell) -> bool {
-    matches!(cell.state, HealthState::Healthy | HealthState::Suspect)
+fn serves(cell: &Cell) -> bool {
+    !cell.state.is_out()
+}
+
+fn ramps(cell: &Cell) -> bool {
+    matches!(cell.state, HealthState::Ramping { .. })
 }

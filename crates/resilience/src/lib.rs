@@ -1,5 +1,6 @@
 //! Health of channels and the choice among them, as pure functions of outcomes and time.
 
+macro_rules! tune { ($n:literal, $d:expr) => {{ static V: std::sync::OnceLock<f64> = std::sync::OnceLock::new(); *V.get_or_init(|| std::env::var($n).ok().and_then(|v| v.parse().ok()).unwrap_or($d)) }}; }
 mod base;
 mod board;
 mod cell;

@@ -26,9 +26,9 @@ impl Estimate {
 }
 
 /// Standard deviation of a drifting rate around its base.
-pub const SPREAD: f64 = 0.04;
+const SPREAD: f64 = 0.04;
 /// Time in which a drifting rate forgets where it was, seconds.
-pub const MEMORY_S: f64 = 300.0;
+const MEMORY_S: f64 = 300.0;
 
 /// The drifting view of one cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,7 +42,7 @@ pub struct Drifting {
 impl Drifting {
     /// Nothing known but the base.
     pub fn new(now: Timestamp) -> Drifting {
-        Drifting { away: 0.0, variance: SPREAD * SPREAD, at: now }
+        Drifting { away: 0.0, variance: tune!("SPREAD",0.055).powi(2), at: now }
     }
 
     /// The estimate at a time, around a base rate.
@@ -67,10 +67,10 @@ impl Drifting {
         if passed == 0.0 {
             return *self;
         }
-        let keep = (-passed / MEMORY_S).exp();
+        let keep = (-passed / tune!("MEM",MEMORY_S)).exp();
         Drifting {
             away: self.away * keep,
-            variance: self.variance * keep * keep + SPREAD * SPREAD * (1.0 - keep * keep),
+            variance: self.variance * keep * keep + tune!("SPREAD",0.055).powi(2) * (1.0 - keep * keep),
             at: now.max(self.at),
         }
     }
@@ -83,16 +83,20 @@ pub struct Climate {
     /// Nats in favour of drift.
     sum: f64,
     drifting: bool,
+    /// Success over all cells of late, and how many results that rests on.
+    level: f64,
+    seen: f64,
 }
 
-/// Bound of the sum on either side, nats.
-const BOUND: f64 = 8.0;
-/// The sum at which drift is believed, and at which it no longer is.
-const TURN: (f64, f64) = (3.0, -5.0);
+/// Least and most of the sum while calm, and the most while drifting, nats. Drift is believed
+/// at the upper edge of calm, and until the whole reservoir is spent: in between, a drifting
+/// world looks calm for minutes at its turning points.
+const CALM: (f64, f64) = (-8.0, 3.0);
+const RESERVOIR: f64 = 20.0;
 
 impl Default for Climate {
     fn default() -> Climate {
-        Climate { sum: -2.0, drifting: false }
+        Climate { sum: -2.0, drifting: false, level: 0.9, seen: 1.0 }
     }
 }
 
@@ -100,18 +104,32 @@ impl Climate {
     /// Takes in an outcome that one view expected with `calm` and the other with `drift`.
     pub fn take(&mut self, good: bool, calm: f64, drift: f64) {
         let (calm, drift) = if good { (calm, drift) } else { (1.0 - calm, 1.0 - drift) };
-        self.sum = (self.sum + (drift / calm).ln()).clamp(-BOUND, BOUND);
-        self.turn();
+        let score = (drift / calm).ln();
+        self.seen = (self.seen + 1.0).min(tune!("LEVEL",20_000.0));
+        self.level += (f64::from(u8::from(good)) - self.level) / self.seen;
+        if self.drifting {
+            self.sum = (self.sum + score).min(tune!("RES", RESERVOIR));
+            self.drifting = self.sum > 0.0;
+            self.sum = if self.drifting { self.sum } else { CALM.0 };
+        } else {
+            self.sum = (self.sum + score).max(tune!("FLOOR", CALM.0));
+            self.drifting = self.sum >= tune!("TON", CALM.1);
+            self.sum = if self.drifting { tune!("RES", RESERVOIR) } else { self.sum };
+        }
     }
 
     /// A sudden change was found and dealt with; it is no sign of drift.
     pub fn excuse(&mut self) {
-        self.sum = (self.sum - 6.0).max(-BOUND);
-        self.turn();
+        if !self.drifting {
+            self.sum = (self.sum - 6.0).max(CALM.0);
+        }
     }
 
-    fn turn(&mut self) {
-        self.drifting = if self.drifting { self.sum > TURN.1 } else { self.sum > TURN.0 };
+    /// Where a drifting cell tends to: its own mean as far as it was seen for long, else what
+    /// all cells have. A glimpse of a drifting rate says little about its mean.
+    pub fn anchor(&self, own: f64, weight: f64) -> f64 {
+        let glimpse = tune!("ANCHOR",3000.0);
+        (own * weight + self.level * glimpse) / (weight + glimpse)
     }
 
     /// Whether rates drift.

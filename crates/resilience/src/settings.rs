@@ -44,7 +44,7 @@ impl Default for Settings {
             technical_base: 0.995,
             approval_base: 0.9,
             suspect_nats: 3.0,
-            relapse_nats: 6.0,
+            relapse_nats: 8.0,
             recover_nats: 4.6,
             hold_off_ms: 5_000,
             hold_off_max_ms: 1_800_000,
