@@ -1,7 +1,7 @@
 //! Evergate's router, through the interface that the engine uses.
 
 use domain::{ChannelId, Method, Timestamp};
-use resilience::{Board, CellKey, Lane, Observation, Request, Settings};
+use resilience::{Board, CellKey, Lane, Observation, Request, Sent, Settings};
 
 use crate::run::Router;
 use crate::world::{CHANNELS, PER_SECOND};
@@ -48,19 +48,19 @@ impl Ours {
 impl Router for Ours {
     fn choose(&mut self, payment: usize, dice: f64) -> usize {
         let lanes = std::mem::take(&mut self.lanes);
-        let request = Request { candidates: &lanes, spare: true, dice, now: at(payment) };
+        let request = Request { candidates: &lanes, issuer: None, spare: true, dice, now: at(payment) };
         let choice = self.board.choose(&request).map_or(0, |d| d.index);
-        self.board.sent_lane(lanes[choice], dice, at(payment));
+        self.board.sent_lane(Sent { lane: lanes[choice], issuer: None, at: at(payment) }, dice);
         self.lanes = lanes;
         choice
     }
     fn learn(&mut self, channel: usize, good: bool, sent: usize, now: usize) {
         let seen = if good { Observation::Paid } else { Observation::Unpaid };
-        self.board.record_lane(self.lanes[channel], seen, at(sent), at(now));
+        self.board.learn(Sent { lane: self.lanes[channel], issuer: None, at: at(sent) }, seen, at(now));
     }
     fn leader(&mut self, now: usize) -> usize {
         let lanes = std::mem::take(&mut self.lanes);
-        let request = Request { candidates: &lanes, spare: false, dice: 0.5, now: at(now) };
+        let request = Request { candidates: &lanes, issuer: None, spare: false, dice: 0.5, now: at(now) };
         let leader = self.board.leader(&request);
         self.lanes = lanes;
         self.lanes.iter().position(|l| Some(*l) == leader).unwrap_or(0)

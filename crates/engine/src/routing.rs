@@ -35,7 +35,7 @@ impl Engine {
         let dice = self.parts.entropy.dice();
         let controls = self.controls.load();
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
-        let plan = resilience::plan(&candidates, &tried, &board, &controls, dice, now);
+        let plan = resilience::plan(&candidates, &tried, &mut board, &controls, dice, now);
         let best = plan.order.first()?.clone();
         board.sent(&CellKey { channel: best.channel.clone(), method: best.method }, now);
         drop(board);

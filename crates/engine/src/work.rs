@@ -171,8 +171,9 @@ impl Engine {
         op: &Operation,
         until: Timestamp,
     ) -> Answer {
+        let sent = self.called(channel, method);
         let answer = self.parts.caller.call(channel, op, until).await;
-        self.observe(channel, method, answer.class());
+        self.observe(sent, channel, method, answer.class());
         answer
     }
 

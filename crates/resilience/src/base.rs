@@ -99,7 +99,7 @@ fn clamp(rate: f64) -> f64 {
 }
 
 /// The hour of the day, UTC.
-pub fn hour_of(now: Timestamp) -> usize {
+pub(crate) fn hour_of(now: Timestamp) -> usize {
     usize::try_from(now.as_secs().div_euclid(3_600).rem_euclid(24)).unwrap_or(0)
 }
 

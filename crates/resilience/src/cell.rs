@@ -79,6 +79,8 @@ pub enum Cause {
     Hang,
     /// Codes are shown and nobody pays.
     Conversion,
+    /// The provider said that it will be away.
+    Maintenance,
 }
 
 /// What a call or a payment told about its cell.
@@ -161,8 +163,8 @@ impl Trouble {
     /// Whether it is over. The more outcomes were asked, the more they must say, or chance
     /// would have its way in the end; and after relapses they must say it for a while.
     fn is_over(&self, relapses: u32, now: Timestamp, settings: &Settings) -> bool {
-        let nats = settings.recover_nats + (1.0 + self.asked / tune!("RASK",60.0)).ln();
-        let wait_ms = if relapses == 0 { 0 } else { 10_000 << relapses.min(2) };
+        let nats = settings.recover_nats + (1.0 + self.asked / 60.0).ln();
+        let wait_ms = if relapses == 0 { 0 } else { 15_000 * (1 + u64::from(relapses.min(2))) };
         self.recovery >= nats && now.since(self.clean_since) >= Duration::from_millis(wait_ms)
     }
 }
@@ -410,7 +412,12 @@ impl Cell {
     ) {
         let Some(trouble) = self.trouble.as_mut() else { return };
         let result = matches!(seen, Observation::Paid | Observation::Unpaid);
-        if result != (trouble.cause == Cause::Approval) {
+        let speaks = match trouble.cause {
+            Cause::Approval | Cause::Conversion => result,
+            Cause::Technical | Cause::Refused => !result,
+            Cause::Hang | Cause::Maintenance => true,
+        };
+        if !speaks {
             return;
         }
         if sent_at < trouble.since {
@@ -452,9 +459,9 @@ impl Cell {
     fn grow(&mut self, share: u8, good: u32, now: Timestamp, settings: &Settings) {
         // The first step outlasts the good half of most flapping, at a twentieth of its price.
         let step_ms = match (share, self.relapses) {
-            (..25, 0) => tune!("S1", 20000.0) as u64,
+            (..25, 0) => 20_000,
             (..25, _) => 30_000,
-            _ => tune!("S2", 8000.0) as u64,
+            _ => settings.ramp_step_ms,
         };
         let waited = now.since(self.step_at) >= Duration::from_millis(step_ms);
         if good < settings.ramp_outcomes || !waited {
@@ -482,7 +489,6 @@ impl Cell {
 
     pub(crate) fn fall(&mut self, cause: Cause, now: Timestamp, settings: &Settings) {
         self.carried = false;
-        if std::env::var("DBG").is_ok() { eprintln!("fall {now:?} {:?} {:?} base {} {:?}", self.state, self.approval.bank.since_fall(), self.approval.base.mean(), self.approval.bank); }
         let since = self.bank(cause).since_fall();
         self.trouble = Some(Trouble::new(cause, since, now));
         let relapse = self.fell_at.is_some_and(|at| now.since(at) < Duration::from_secs(3_600));
@@ -499,6 +505,25 @@ impl Cell {
         let until = now + Duration::from_millis(wait);
         self.next_probe = until;
         self.enter(HealthState::Down { until }, now);
+    }
+
+    /// Out of service from now until a known time; no relapse, and no doubt about the cause.
+    pub(crate) fn pause(&mut self, until: Timestamp, now: Timestamp) {
+        self.trouble = Some(Trouble::new(Cause::Maintenance, (0, 20), now));
+        self.technical.bank.reset();
+        self.approval.bank.reset();
+        self.next_probe = until;
+        self.enter(HealthState::Down { until }, now);
+    }
+
+    /// Takes back a fall that turned out to be another's fault.
+    pub(crate) fn absolve(&mut self, now: Timestamp) {
+        self.trouble = None;
+        self.technical.bank.reset();
+        self.approval.bank.reset();
+        self.statistic = 0.0;
+        self.failures_in_a_row = 0;
+        self.enter(HealthState::Suspect, now);
     }
 
     fn enter(&mut self, state: HealthState, now: Timestamp) {

@@ -7,6 +7,7 @@
 use domain::Timestamp;
 
 use crate::board::{Board, Lane};
+use crate::issuers::{Issuer, OnLane};
 use crate::rank::Estimate;
 use crate::{Cell, HealthState};
 
@@ -15,6 +16,8 @@ use crate::{Cell, HealthState};
 pub struct Request<'a> {
     /// Lanes that could take it, in the merchant's order.
     pub candidates: &'a [Lane],
+    /// The customer's issuer, where known.
+    pub issuer: Option<Issuer>,
     /// Whether it may be spent on a probe (a low amount, nothing moved yet).
     pub spare: bool,
     /// A fresh number in `[0, 1)`.
@@ -36,6 +39,10 @@ pub enum Why {
     Ramp,
     /// To keep knowing how good it is.
     Explore,
+    /// The leader fails for this customer's issuer.
+    Issuer,
+    /// The one that was meant has no room.
+    Overflow,
     /// All are out: they are tried all the same (fail open).
     FailOpen,
 }
@@ -72,7 +79,11 @@ const Z_STAND_IN: f64 = 2.5;
 /// The same against a leader that is known to ail.
 const Z_AILING: f64 = 0.5;
 /// Optimism of exploration while rates drift, in standard deviations.
-const OPTIMISM: f64 = 1.0;
+const OPTIMISM: f64 = 1.2;
+/// Optimism about a contender while rates stand still.
+const HOPE: f64 = 0.5;
+/// Age at which a fault is probed more rarely by the square root of 2, seconds.
+const PATIENCE_S: f64 = 40.0;
 /// Results after which a lane is no stranger.
 const KNOWN: f64 = 50.0;
 
@@ -94,9 +105,15 @@ impl Dice {
 }
 
 impl Board {
-    /// Chooses a lane; `None` without candidates.
+    /// Chooses a lane; `None` when no candidate has room.
     pub fn choose(&mut self, request: &Request<'_>) -> Option<Decision> {
         let mut dice = Dice::new(request.dice);
+        let choice = self.by_health(request, &mut dice)?;
+        let choice = self.by_issuer(request, choice, &mut dice);
+        self.with_room(request, choice)
+    }
+
+    fn by_health(&mut self, request: &Request<'_>, dice: &mut Dice) -> Option<Decision> {
         let lead = self.lead(request)?;
         if let Some(probe) = self.probe(request, lead) {
             return Some(probe);
@@ -109,7 +126,44 @@ impl Board {
             }
             return self.fail_open(request);
         }
-        Some(self.explore(request, lead, &mut dice).unwrap_or(lead))
+        Some(self.explore(request, lead, dice).unwrap_or(lead))
+    }
+
+    /// Goes around a lane that is bad for this customer's issuer only.
+    fn by_issuer(&self, request: &Request<'_>, choice: Decision, dice: &mut Dice) -> Decision {
+        let Some(issuer) = request.issuer.filter(|_| !self.issuers.all_fine()) else {
+            return choice;
+        };
+        let stay = match self.issuers.on_lane(choice.lane, issuer, request.now) {
+            OnLane::Fine => true,
+            OnLane::Doubtful => dice.roll() < 0.5,
+            OnLane::Out { probe_due } => probe_due && request.spare,
+        };
+        if stay {
+            return choice;
+        }
+        let fine = |lane: &Lane| {
+            *lane != choice.lane
+                && serves(self.at(*lane))
+                && self.issuers.on_lane(*lane, issuer, request.now) == OnLane::Fine
+        };
+        let other = request.candidates.iter().position(fine);
+        other.map_or(choice, |index| Decision {
+            index,
+            lane: request.candidates[index],
+            why: Why::Issuer,
+        })
+    }
+
+    /// Keeps to what lanes can stand: the next in service takes what does not fit.
+    fn with_room(&self, request: &Request<'_>, choice: Decision) -> Option<Decision> {
+        let room = |lane: &Lane| self.lanes[usize::from(lane.0)].has_room(request.now);
+        if room(&choice.lane) {
+            return Some(choice);
+        }
+        let fits = |lane: &Lane| room(lane) && serves(self.at(*lane)) && !ramps(self.at(*lane));
+        let index = request.candidates.iter().position(fits)?;
+        Some(Decision { index, lane: request.candidates[index], why: Why::Overflow })
     }
 
     /// The lane that leads a set now, probes and exploration aside.
@@ -125,7 +179,7 @@ impl Board {
         let first = *request.candidates.first()?;
         let slot = self.group(request.candidates, first);
         let Leader { home, stand_in, .. } = self.leaders[slot];
-        let z = if self.climate.drifting() { tune!("ZD",Z_DRIFT) } else { tune!("ZC",Z_CALM) };
+        let z = if self.climate.drifting() { Z_DRIFT } else { Z_CALM };
         if self.at(home).ails() {
             let kept = stand_in.filter(|lane| serves(self.at(*lane)) && !self.at(*lane).ails());
             let lane = self.stand_in(request, home, kept);
@@ -147,7 +201,7 @@ impl Board {
         let kept = stand_in.filter(|lane| serves(self.at(*lane)));
         let lane = match kept {
             Some(lane) => {
-                let z = if self.climate.drifting() { tune!("ZD",Z_DRIFT) } else { tune!("ZS",Z_STAND_IN) };
+                let z = if self.climate.drifting() { Z_DRIFT } else { Z_STAND_IN };
                 Some(self.challenger(request, lane, z).unwrap_or(lane))
             }
             None => self.pick(request, None).map(|d| d.lane),
@@ -163,7 +217,7 @@ impl Board {
     /// lose the payment for certain.
     fn fail_open(&mut self, request: &Request<'_>) -> Option<Decision> {
         let first = *request.candidates.first()?;
-        self.lanes[usize::from(first.0)].carry();
+        self.lanes[usize::from(first.0)].cell.carry();
         self.decision(request, first, Why::FailOpen)
     }
 
@@ -209,8 +263,6 @@ impl Board {
                 && self.at(**lane).known() >= 30.0
                 && self.estimate(**lane, request.now).above(&held) >= z
         });
-        let better: Vec<&Lane> = better.collect();
-        let better = better.into_iter();
         better.copied().max_by(|a, b| {
             let (a, b) = (self.estimate(*a, request.now), self.estimate(*b, request.now));
             a.mean.total_cmp(&b.mean)
@@ -246,9 +298,9 @@ impl Board {
         // The longer a fault lasts, the longer it will: probes thin out with the root of its
         // age, which balances what they lose against what is lost by coming back late.
         let age_s = self.at(lane).trouble.map_or(0.0, |t| request.now.since(t.since).as_secs_f64());
-        let patience = (1.0 + age_s / tune!("LINDY",40.0)).sqrt().min(6.0);
-        let every = tune!("PE",10000.0) * lost.clamp(0.1, 1.0) * patience;
-        self.lanes[usize::from(lane.0)].probe_every_ms = every as u64;
+        let patience = (1.0 + age_s / PATIENCE_S).sqrt().min(6.0);
+        let every = self.settings.probe_every_ms as f64 * lost.clamp(0.1, 1.0) * patience;
+        self.lanes[usize::from(lane.0)].cell.probe_every_ms = every as u64;
         self.decision(request, lane, Why::Probe)
     }
 
@@ -258,11 +310,15 @@ impl Board {
         }
         let rare = dice.roll();
         if self.climate.drifting() {
-            return (rare < tune!("DX",0.15)).then(|| self.optimist(request, lead)).flatten();
+            return (rare < 1.5 * self.settings.explore_hopeful).then(|| self.optimist(request, lead)).flatten();
+        }
+        // Where nobody tells what became of payments there is nothing to explore for.
+        if self.at(lead.lane).known() < KNOWN {
+            return None;
         }
         let contender = self.contender(request, lead);
         let share = match contender {
-            Some((_, true)) => tune!("TRY", 0.1),
+            Some((_, true)) => self.settings.explore_hopeful,
             Some((_, false)) => self.settings.explore_doubtful,
             None if self.at(lead.lane).ails() => self.settings.explore_doubtful,
             None => self.settings.explore,
@@ -293,7 +349,7 @@ impl Board {
                 return Some((*lane, false));
             }
             let estimate = self.estimate(*lane, request.now);
-            let hope = estimate.mean + tune!("HOPE", 0.5) * estimate.variance.sqrt();
+            let hope = estimate.mean + HOPE * estimate.variance.sqrt();
             if hope > held.mean && best.is_none_or(|(_, most, _)| hope > most) {
                 best = Some((*lane, hope, estimate.mean > held.mean));
             }
@@ -305,7 +361,7 @@ impl Board {
     fn optimist(&self, request: &Request<'_>, lead: Decision) -> Option<Decision> {
         let hope = |lane: Lane| {
             let estimate = self.estimate(lane, request.now);
-            estimate.mean + tune!("OPT",1.2) * estimate.variance.sqrt()
+            estimate.mean + OPTIMISM * estimate.variance.sqrt()
         };
         let usable = request.candidates.iter().filter(|l| serves(self.at(**l)));
         let best = *usable.max_by(|a, b| hope(**a).total_cmp(&hope(**b)))?;

@@ -26,7 +26,7 @@ impl Estimate {
 }
 
 /// Standard deviation of a drifting rate around its base.
-const SPREAD: f64 = 0.04;
+const SPREAD: f64 = 0.055;
 /// Time in which a drifting rate forgets where it was, seconds.
 const MEMORY_S: f64 = 300.0;
 
@@ -42,7 +42,7 @@ pub struct Drifting {
 impl Drifting {
     /// Nothing known but the base.
     pub fn new(now: Timestamp) -> Drifting {
-        Drifting { away: 0.0, variance: tune!("SPREAD",0.055).powi(2), at: now }
+        Drifting { away: 0.0, variance: SPREAD.powi(2), at: now }
     }
 
     /// The estimate at a time, around a base rate.
@@ -67,10 +67,10 @@ impl Drifting {
         if passed == 0.0 {
             return *self;
         }
-        let keep = (-passed / tune!("MEM",MEMORY_S)).exp();
+        let keep = (-passed / MEMORY_S).exp();
         Drifting {
             away: self.away * keep,
-            variance: self.variance * keep * keep + tune!("SPREAD",0.055).powi(2) * (1.0 - keep * keep),
+            variance: self.variance * keep * keep + SPREAD.powi(2) * (1.0 - keep * keep),
             at: now.max(self.at),
         }
     }
@@ -93,6 +93,10 @@ pub struct Climate {
 /// world looks calm for minutes at its turning points.
 const CALM: (f64, f64) = (-8.0, 3.0);
 const RESERVOIR: f64 = 20.0;
+/// Results that the level over all cells remembers.
+const LEVEL_MEMORY: f64 = 20_000.0;
+/// Results of one cell that weigh as much as the level of all, where its mean is concerned.
+const GLIMPSE: f64 = 3_000.0;
 
 impl Default for Climate {
     fn default() -> Climate {
@@ -105,16 +109,16 @@ impl Climate {
     pub fn take(&mut self, good: bool, calm: f64, drift: f64) {
         let (calm, drift) = if good { (calm, drift) } else { (1.0 - calm, 1.0 - drift) };
         let score = (drift / calm).ln();
-        self.seen = (self.seen + 1.0).min(tune!("LEVEL",20_000.0));
+        self.seen = (self.seen + 1.0).min(LEVEL_MEMORY);
         self.level += (f64::from(u8::from(good)) - self.level) / self.seen;
         if self.drifting {
-            self.sum = (self.sum + score).min(tune!("RES", RESERVOIR));
+            self.sum = (self.sum + score).min(RESERVOIR);
             self.drifting = self.sum > 0.0;
             self.sum = if self.drifting { self.sum } else { CALM.0 };
         } else {
-            self.sum = (self.sum + score).max(tune!("FLOOR", CALM.0));
-            self.drifting = self.sum >= tune!("TON", CALM.1);
-            self.sum = if self.drifting { tune!("RES", RESERVOIR) } else { self.sum };
+            self.sum = (self.sum + score).max(CALM.0);
+            self.drifting = self.sum >= CALM.1;
+            self.sum = if self.drifting { RESERVOIR } else { self.sum };
         }
     }
 
@@ -128,8 +132,7 @@ impl Climate {
     /// Where a drifting cell tends to: its own mean as far as it was seen for long, else what
     /// all cells have. A glimpse of a drifting rate says little about its mean.
     pub fn anchor(&self, own: f64, weight: f64) -> f64 {
-        let glimpse = tune!("ANCHOR",3000.0);
-        (own * weight + self.level * glimpse) / (weight + glimpse)
+        (own * weight + self.level * GLIMPSE) / (weight + GLIMPSE)
     }
 
     /// Whether rates drift.

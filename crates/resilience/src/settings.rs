@@ -27,14 +27,20 @@ pub struct Settings {
     /// Time between probes of a cell that loses everything; milder faults are probed more
     /// often, at the same loss.
     pub probe_every_ms: u64,
-    /// Least time at each step of the ramp (5, 25 and 50 percent).
+    /// Least time at 25 and at 50 percent of the ramp.
     pub ramp_step_ms: u64,
     /// Good outcomes at each step of the ramp.
     pub ramp_outcomes: u32,
     /// Share of payments that try another channel in quiet times.
     pub explore: f64,
-    /// The same while the leader is doubtful, or a cell is hardly known, or rates drift.
+    /// The same while a cell is hardly known or might be better than the leader.
     pub explore_doubtful: f64,
+    /// The same while another looks better but not beyond doubt, or rates drift.
+    pub explore_hopeful: f64,
+    /// Retries allowed, as a share of first attempts.
+    pub retry_share: f64,
+    /// Evidence that calls hang or codes are not paid (nats).
+    pub silence_nats: f64,
 }
 
 impl Default for Settings {
@@ -49,10 +55,13 @@ impl Default for Settings {
             hold_off_ms: 5_000,
             hold_off_max_ms: 1_800_000,
             probe_every_ms: 10_000,
-            ramp_step_ms: 15_000,
+            ramp_step_ms: 8_000,
             ramp_outcomes: 10,
             explore: 0.005,
             explore_doubtful: 0.03,
+            explore_hopeful: 0.1,
+            retry_share: 0.1,
+            silence_nats: 11.0,
         }
     }
 }
