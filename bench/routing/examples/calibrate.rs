@@ -1,5 +1,5 @@
 //! Prints the table of thresholds for `resilience`: limit less the log of the run length.
-use resilience::RATIOS;
+use resilience::{ARMS, fallen};
 use routing_bench::exact::*;
 
 fn main() {
@@ -9,8 +9,8 @@ fn main() {
     println!("[");
     for base in [0.5, 0.6, 0.7, 0.8, 0.88, 0.92, 0.95, 0.98, 0.99, 0.998] {
         let arl = 4e6;
-        let of = |r: f64| limit_for(base, base * r, arl) - f64::ln(arl);
-        let row: Vec<String> = RATIOS.iter().map(|r| format!("{:.2}", of(*r))).collect();
+        let of = |arm: usize| limit_for(base, fallen(base, arm), arl) - f64::ln(arl);
+        let row: Vec<String> = (0..ARMS).map(|arm| format!("{:.2}", of(arm))).collect();
         println!("    ({base:?}, [{}]),", row.join(", "));
     }
     println!("]");

@@ -55,7 +55,7 @@ pub(crate) struct Absence {
 /// How long before an absence a lane is drained: what is in flight should land.
 const DRAIN: Duration = Duration::from_secs(5);
 /// Ages are tested at `1 / STRETCH` of themselves.
-const STRETCH: f64 = 1.25;
+const STRETCH: f64 = 1.15;
 /// Evidence at which a lane's outcomes no longer speak for its channel (nats).
 const APART: f64 = 6.0;
 

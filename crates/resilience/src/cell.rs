@@ -249,13 +249,23 @@ impl Cell {
         let base = self.approval.base.mean();
         match self.trouble {
             Some(trouble) if self.state.is_out() || self.state == HealthState::Suspect => {
-                trouble.rate
+                self.left(&trouble)
             }
             _ if climate.drifting() => {
                 self.drifting.estimate(self.anchor(climate), now)
             }
             _ => Estimate { mean: base, variance: self.approval.base.variance() },
         }
+    }
+
+    /// Success that a fault leaves. A technical fault leaves its share of the usual approvals.
+    fn left(&self, trouble: &Trouble) -> Estimate {
+        let share = match trouble.cause {
+            Cause::Approval | Cause::Conversion => 1.0,
+            _ => self.approval.base.mean() / self.technical.base.mean(),
+        };
+        let Estimate { mean, variance } = trouble.rate;
+        Estimate { mean: mean * share, variance: variance * share * share }
     }
 
     /// How many results of payments its estimate rests on.

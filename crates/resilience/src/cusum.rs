@@ -13,6 +13,14 @@ pub const ARMS: usize = 4;
 /// The arm whose alarm alone says "somewhat worse", not "broken".
 pub const MILD: usize = 3;
 
+/// The rate in an arm's hypothesis. Where failures are rare, somewhat worse is many times as
+/// many failures: the mildest arm looks for a fifth where a twelfth is usual, and for one in
+/// twenty-six where one in two hundred is.
+pub fn fallen(base: f64, arm: usize) -> f64 {
+    let ratio = base * RATIOS[arm];
+    if arm == MILD { ratio.max(1.0 - 0.2 * ((1.0 - base) / 0.08).powf(0.6)) } else { ratio }
+}
+
 /// Threshold of an arm less `ln(ARL0)`, by base rate; from the exact Markov chain (see
 /// `routing-bench calibrate`). Columns are the arms.
 const OFFSETS: [(f64, [f64; ARMS]); 10] = include!("offsets.in");
@@ -81,8 +89,8 @@ impl Bank {
     fn rescore(&mut self, base: f64) {
         let log_arl = self.log_arl + (ARMS as f64).ln();
         for (index, arm) in self.arms.iter_mut().enumerate() {
-            let fallen = base * RATIOS[index];
-            arm.scores = [RATIOS[index].ln(), ((1.0 - fallen) / (1.0 - base)).ln()];
+            let fallen = fallen(base, index);
+            arm.scores = [(fallen / base).ln(), ((1.0 - fallen) / (1.0 - base)).ln()];
             arm.limit = log_arl + offset(base, index);
         }
         self.base = base;

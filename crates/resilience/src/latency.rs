@@ -14,8 +14,8 @@ const SHIFT: f64 = 0.405;
 const LIMIT: f64 = 12.0;
 /// Calls that the mean remembers.
 const MEMORY: f64 = 5_000.0;
-/// Calls before the mean is relied on.
-const ENOUGH: f64 = 50.0;
+/// Calls before the mean is relied on. The first to be answered are the fast ones.
+const ENOUGH: f64 = 300.0;
 
 /// The latency of one lane.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -19,7 +19,7 @@ pub use base::{Base, Prior};
 pub use board::{Board, CellKey, Lane, Sent};
 pub use cell::{Cause, Cell, HealthState, Observation, Trouble};
 pub use choose::{Decision, Request, Why};
-pub use cusum::{ARMS, Bank, MILD, RATIOS, Verdict, run_limit};
+pub use cusum::{ARMS, Bank, MILD, RATIOS, Verdict, fallen, run_limit};
 pub use declines::{DeclineMix, DeclineShift};
 pub use issuers::Issuer;
 pub use latency::Latency;
