@@ -2,7 +2,9 @@
 
 pub mod detect;
 pub mod exact;
+pub mod extras;
 pub mod ours;
+pub mod pb1;
 pub mod rivals;
 pub mod run;
 pub mod silence;

@@ -47,14 +47,16 @@ pub fn run(world: &World, seed: u64, router: &mut dyn Router) -> Figures {
         let rates = world.rates(payment);
         let drawn: [f64; CHANNELS] = std::array::from_fn(|_| outcomes.random());
         let channel = router.choose(payment, dice.random());
-        let good = drawn[channel] < rates[channel];
-        pending.push_back((channel, good));
-        figures.regret += rates.iter().copied().fold(0.0, f64::max) - rates[channel];
-        figures.lost += f64::from(u8::from(!good));
         if payment % PER_SECOND == 0 {
             second = [0.0; CHANNELS];
         }
         second[channel] += 1.0;
+        let borne = channel > 0 || second[0] <= world.bears(payment);
+        let good = borne && drawn[channel] < rates[channel];
+        pending.push_back((channel, good));
+        let rate = if borne { rates[channel] } else { 0.0 };
+        figures.regret += rates.iter().copied().fold(0.0, f64::max) - rate;
+        figures.lost += f64::from(u8::from(!good));
         if channel > 0 {
             figures.worst_second = figures.worst_second.max(second[channel]);
         }

@@ -37,11 +37,14 @@ pub struct World {
     pub faults: Vec<Fault>,
     /// Amplitude of slow drift, and its period in minutes.
     pub drift: Option<(f64, f64)>,
+    /// From this minute on, the first channel bears a fifth of the traffic, and over so many
+    /// minutes all of it again.
+    pub convalescence: Option<(f64, f64)>,
 }
 
 impl World {
     fn new(name: &str, minutes: usize) -> World {
-        World { name: name.to_owned(), base: BASE, minutes, faults: Vec::new(), drift: None }
+        World { name: name.to_owned(), base: BASE, minutes, faults: Vec::new(), drift: None, convalescence: None }
     }
 
     fn fault(mut self, channel: Option<usize>, factor: f64, minutes: (f64, f64)) -> World {
@@ -52,6 +55,17 @@ impl World {
     /// Payments in all.
     pub fn payments(&self) -> usize {
         self.minutes * PER_MINUTE
+    }
+
+    /// Payments a second that the first channel bears when a payment is sent.
+    pub fn bears(&self, payment: usize) -> f64 {
+        let Some((from, minutes)) = self.convalescence else { return f64::INFINITY };
+        let minute = payment as f64 / PER_MINUTE as f64;
+        if minute < from {
+            return f64::INFINITY;
+        }
+        let well = ((minute - from) / minutes).min(1.0);
+        PER_SECOND as f64 * (0.2 + 0.8 * well)
     }
 
     /// The true rates when a payment is sent.
@@ -110,6 +124,12 @@ pub fn cascade(name: &str, second: f64) -> World {
     World::new(name, 33)
         .fault(Some(0), 0.0, (10.0, 20.0))
         .fault(Some(1), second, (13.0, 23.0))
+}
+
+/// Dead from minute 10 to 20, and then able to bear a fifth at first.
+pub fn convalescent() -> World {
+    let world = brown("recovery at 20 % capacity", 0.0, 20.0, 35);
+    World { convalescence: Some((20.0, 5.0)), ..world }
 }
 
 /// The nine worlds of the reference.
