@@ -1,5 +1,6 @@
 //! Detection and routing against the published rules of others.
 
+pub mod cost;
 pub mod detect;
 pub mod exact;
 pub mod extras;

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use resilience::Settings;
+use routing_bench::cost::{Cost, cost};
 use routing_bench::detect::{self, Day, Delay, FalseAlarms};
 use routing_bench::extras::{self, Extra};
 use routing_bench::ours::Ours;
@@ -25,7 +26,7 @@ struct Args {
     /// Only routers whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
-    /// Only these tables (routing, held-out, detect, days, silence, extras, pb1).
+    /// Only these tables (routing, held-out, detect, days, silence, extras, pb1, cost).
     #[arg(long, value_delimiter = ',')]
     tables: Vec<String>,
 }
@@ -54,6 +55,7 @@ struct Report {
     slow: Vec<Slow>,
     extras: Vec<Extra>,
     pb1: Vec<pb1::Row>,
+    cost: Option<Cost>,
 }
 
 /// Seeds that settings were tuned on begin here; those kept aside begin at `HELD_OUT`.
@@ -135,6 +137,9 @@ fn report(args: &Args) -> Report {
     if wants("pb1") {
         report.pb1 = pb1::rows(100, HELD_OUT);
     }
+    if wants("cost") {
+        report.cost = Some(cost());
+    }
     report
 }
 
@@ -202,6 +207,9 @@ fn print(report: &Report) {
     }
     for p in &report.pb1 {
         println!("PB1 {}: {}", p.player, p.regret);
+    }
+    if let Some(cost) = &report.cost {
+        println!("{cost:?}");
     }
 }
 
