@@ -138,13 +138,7 @@ pub fn extras(seeds: std::ops::Range<u64>) -> Vec<Extra> {
     let row = |(name, trouble, rate)| {
         let runs: Vec<[f64; 4]> = seeds.clone().map(|s| once(trouble, rate, s)).collect();
         let of = |i: usize| Mean::of(&runs.iter().map(|r| r[i]).collect::<Vec<_>>());
-        Extra {
-            name,
-            regret: of(0),
-            switches: of(1),
-            lost_to_fault: of(2),
-            moved_elsewhere: of(3),
-        }
+        Extra { name, regret: of(0), switches: of(1), lost_to_fault: of(2), moved_elsewhere: of(3) }
     };
     cases.map(row).to_vec()
 }

@@ -89,9 +89,8 @@ fn cells(worlds: &[World], args: &Args, from: u64) -> Vec<Cell> {
         for world in worlds {
             let seeds = from..from + args.seeds;
             let runs: Vec<Figures> = seeds.map(|s| run(world, s, make().as_mut())).collect();
-            let of = |pick: fn(&Figures) -> f64| {
-                Mean::of(&runs.iter().map(pick).collect::<Vec<_>>())
-            };
+            let of =
+                |pick: fn(&Figures) -> f64| Mean::of(&runs.iter().map(pick).collect::<Vec<_>>());
             cells.push(Cell {
                 router,
                 world: world.name.clone(),

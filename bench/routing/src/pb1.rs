@@ -56,7 +56,7 @@ impl Change for Glr {
         let last = self.sums.last().copied().unwrap_or(0.0);
         self.sums.push(last + f64::from(u8::from(won)));
         let n = self.sums.len();
-        if n % 10 != 0 {
+        if !n.is_multiple_of(10) {
             return false;
         }
         let (all, n) = (self.sums[n - 1], n as f64);
@@ -259,9 +259,8 @@ pub fn rows(runs: u64, seed: u64) -> Vec<Row> {
     let explore = 0.05 * (4.0 * horizon.ln() / horizon).sqrt() * 10.0_f64.sqrt();
     let window = (2.0 * (horizon * horizon.ln() / 5.0).sqrt()) as usize;
     let limit = (100.0 * (2.0 * ARMS as f64 * horizon.powi(2)).ln()).sqrt();
-    let monitored = (4.0 * ARMS as f64 * (2.0 * limit + 3.0 * 200.0_f64.sqrt())
-        / (2.0 * horizon))
-        .sqrt();
+    let monitored =
+        (4.0 * ARMS as f64 * (2.0 * limit + 3.0 * 200.0_f64.sqrt()) / (2.0 * horizon)).sqrt();
     type Make = Box<dyn Fn() -> Box<dyn Player>>;
     let players: Vec<(&'static str, Make)> = vec![
         ("GLR-klUCB", Box::new(move || Box::new(Restarting::<Glr>::new(explore, true)))),

@@ -175,7 +175,15 @@ pub struct Finagle {
 
 impl Default for Finagle {
     fn default() -> Finagle {
-        Finagle { row: 0, rate: 1.0, last: 0, dead_until: None, backoff: 5.0, trial: None, since: 0 }
+        Finagle {
+            row: 0,
+            rate: 1.0,
+            last: 0,
+            dead_until: None,
+            backoff: 5.0,
+            trial: None,
+            since: 0,
+        }
     }
 }
 
@@ -436,10 +444,7 @@ impl Router for Thompson {
         if good { *won += 1.0 } else { *lost += 1.0 }
     }
     fn leader(&mut self, _: usize) -> usize {
-        (0..CHANNELS)
-            .rev()
-            .max_by(|a, b| self.mean(*a).0.total_cmp(&self.mean(*b).0))
-            .unwrap_or(0)
+        (0..CHANNELS).rev().max_by(|a, b| self.mean(*a).0.total_cmp(&self.mean(*b).0)).unwrap_or(0)
     }
 }
 

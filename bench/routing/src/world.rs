@@ -44,7 +44,14 @@ pub struct World {
 
 impl World {
     fn new(name: &str, minutes: usize) -> World {
-        World { name: name.to_owned(), base: BASE, minutes, faults: Vec::new(), drift: None, convalescence: None }
+        World {
+            name: name.to_owned(),
+            base: BASE,
+            minutes,
+            faults: Vec::new(),
+            drift: None,
+            convalescence: None,
+        }
     }
 
     fn fault(mut self, channel: Option<usize>, factor: f64, minutes: (f64, f64)) -> World {
@@ -121,9 +128,7 @@ pub fn all_down(name: &str, factor: f64) -> World {
 
 /// The first channel dies, and then the second falters.
 pub fn cascade(name: &str, second: f64) -> World {
-    World::new(name, 33)
-        .fault(Some(0), 0.0, (10.0, 20.0))
-        .fault(Some(1), second, (13.0, 23.0))
+    World::new(name, 33).fault(Some(0), 0.0, (10.0, 20.0)).fault(Some(1), second, (13.0, 23.0))
 }
 
 /// Dead from minute 10 to 20, and then able to bear a fifth at first.

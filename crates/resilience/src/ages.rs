@@ -8,6 +8,8 @@
 //! pending at an age, is learned on line. It is read at `a / stretch`: a channel that is a
 //! little slow is no channel that hangs.
 
+use std::time::Duration;
+
 use domain::Timestamp;
 
 /// Bins of the curve; each is `GROWTH` times as long as the one before.
@@ -98,12 +100,24 @@ pub struct Ages {
     shares: [f64; 2],
     sum: f64,
     capacity: usize,
+    /// After this long, what is pending was lost by us rather than held by them.
+    forget: Duration,
 }
 
 impl Ages {
-    /// A test for these shares that never end, over the last `capacity` beginnings.
-    pub fn new(shares: [f64; 2], capacity: usize) -> Ages {
-        Ages { curve: Curve::new(), ring: Vec::new(), next: 0, pending: 0, shares, sum: 0.0, capacity }
+    /// A test for these shares that never end, over the last `capacity` beginnings of which
+    /// none is older than `forget`.
+    pub fn new(shares: [f64; 2], capacity: usize, forget: Duration) -> Ages {
+        Ages {
+            curve: Curve::new(),
+            ring: Vec::new(),
+            next: 0,
+            pending: 0,
+            shares,
+            sum: 0.0,
+            capacity: capacity.max(1),
+            forget,
+        }
     }
 
     /// Notes a beginning.
@@ -145,10 +159,10 @@ impl Ages {
             let middle = (low + high) / 2;
             if at(middle).0 < begun { low = middle + 1 } else { high = middle }
         }
-        (low..len)
-            .take_while(|i| at(*i).0 == begun)
-            .find(|i| at(*i).1 == End::Pending)
-            .map(|i| (oldest + i) % len)
+        let open = |i: &usize| at(*i) == (begun, End::Pending);
+        let found = (low..len).take_while(|i| at(*i).0 == begun).find(open);
+        // A clock that stepped back has left the ring out of order; that is rare.
+        found.or_else(|| (0..len).find(open)).map(|i| (oldest + i) % len)
     }
 
     /// The evidence now, nats, reading the curve at ages divided by `stretch`.
@@ -161,7 +175,10 @@ impl Ages {
         let ended = self.shares.map(|x| (1.0 - x).ln());
         let mut suffix = [0.0_f64; 2];
         for back in 1..=len {
-            let (begun, end) = self.ring[(self.next + self.capacity.min(len) * 2 - back) % len];
+            let (begun, end) = self.ring[(self.next + 2 * len - back) % len];
+            if now.since(begun) > self.forget {
+                break;
+            }
             match end {
                 End::Ended => (0..2).for_each(|k| suffix[k] += ended[k]),
                 End::Pending | End::Never => {
@@ -211,7 +228,7 @@ mod tests {
 
     #[test]
     fn silence_is_seen_before_any_time_out() {
-        let mut ages = Ages::new([0.3, 0.9], 512);
+        let mut ages = Ages::new([0.3, 0.9], 512, Duration::from_secs(120));
         healthy(&mut ages);
         assert!(ages.test(1.3, at(499 * 20)) < 5.0);
         for i in 500..550 {
@@ -222,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_little_slower_is_no_hang() {
-        let mut ages = Ages::new([0.3, 0.9], 512);
+        let mut ages = Ages::new([0.3, 0.9], 512, Duration::from_secs(120));
         healthy(&mut ages);
         for i in 500..560 {
             ages.begin(at(i * 20));

@@ -56,6 +56,10 @@ pub(crate) struct Absence {
 const DRAIN: Duration = Duration::from_secs(5);
 /// Ages are tested at `1 / STRETCH` of themselves.
 const STRETCH: f64 = 1.15;
+/// A call that is pending for longer was lost by us: its caller is gone.
+const CALLS_FORGOTTEN: Duration = Duration::from_secs(120);
+/// The same for a code that was shown.
+const CODES_FORGOTTEN: Duration = Duration::from_secs(2 * 3_600);
 /// Evidence at which a lane's outcomes no longer speak for its channel (nats).
 const APART: f64 = 6.0;
 
@@ -133,8 +137,8 @@ impl Board {
         self.lanes.push(LaneState {
             cell: Cell::new(now, &self.settings),
             channel,
-            calls: Ages::new([0.3, 0.9], 1_024),
-            codes: Ages::new([0.5, 0.9], 1_024),
+            calls: Ages::new([0.3, 0.9], 1_024, CALLS_FORGOTTEN),
+            codes: Ages::new([0.5, 0.9], 1_024, CODES_FORGOTTEN),
             latency: Latency::default(),
             headroom: None,
             absence: None,
@@ -254,17 +258,18 @@ impl Board {
                 }
             }
             if lane.cell.state.is_out() {
+                // What was begun before it fell, and its probes, have had their say.
+                lane.calls.reset();
+                lane.codes.reset();
                 continue;
             }
             let stretch = STRETCH * lane.latency.ratio();
             if lane.calls.pending() > 0 && lane.calls.test(stretch, now) >= settings.silence_nats {
                 lane.cell.fall(Cause::Hang, now, settings);
-                lane.calls.reset();
             } else if lane.codes.pending() > 0
                 && lane.codes.test(STRETCH, now) >= settings.silence_nats
             {
                 lane.cell.fall(Cause::Conversion, now, settings);
-                lane.codes.reset();
             }
         }
     }

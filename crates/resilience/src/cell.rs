@@ -132,7 +132,16 @@ impl Trouble {
     fn new(cause: Cause, (good, all): (u32, u32), since: Timestamp) -> Trouble {
         let rate = Estimate { mean: 0.5, variance: 0.1 };
         let (good, all) = (f64::from(good), f64::from(all));
-        let mut trouble = Trouble { cause, since, rate, good, all, recovery: 0.0, asked: 0.0, clean_since: since };
+        let mut trouble = Trouble {
+            cause,
+            since,
+            rate,
+            good,
+            all,
+            recovery: 0.0,
+            asked: 0.0,
+            clean_since: since,
+        };
         trouble.estimate();
         trouble
     }
@@ -251,9 +260,7 @@ impl Cell {
             Some(trouble) if self.state.is_out() || self.state == HealthState::Suspect => {
                 self.left(&trouble)
             }
-            _ if climate.drifting() => {
-                self.drifting.estimate(self.anchor(climate), now)
-            }
+            _ if climate.drifting() => self.drifting.estimate(self.anchor(climate), now),
             _ => Estimate { mean: base, variance: self.approval.base.variance() },
         }
     }
@@ -318,11 +325,8 @@ impl Cell {
                     self.compare_views(good, now, climate);
                 }
                 let anchor = self.anchor(climate);
-                let cap = if climate.drifting() {
-                    self.drifting.estimate(anchor, now).mean
-                } else {
-                    1.0
-                };
+                let cap =
+                    if climate.drifting() { self.drifting.estimate(anchor, now).mean } else { 1.0 };
                 self.drifting.take(good, anchor, now);
                 (self.approval.take(good, cap, hour, settings), Cause::Approval)
             }
@@ -564,7 +568,9 @@ impl Cell {
             HealthState::Down { until } if now >= until => {
                 self.enter(HealthState::Probing { good: 0, last: now }, now);
             }
-            HealthState::Probing { good, .. } => self.state = HealthState::Probing { good, last: now },
+            HealthState::Probing { good, .. } => {
+                self.state = HealthState::Probing { good, last: now }
+            }
             HealthState::Suspect if self.trouble.is_some() => {}
             _ => return,
         }

@@ -208,9 +208,18 @@ impl Board {
         };
         self.leaders[slot].stand_in = lane;
         match lane {
+            // The rest of a good channel may be worth more than the whole of a bad one.
+            Some(lane) if self.is_worse(lane, home, request.now) => {
+                self.lanes[usize::from(home.0)].cell.carry();
+                self.decision(request, home, Why::FailOpen)
+            }
             Some(lane) => self.decision(request, lane, Why::StandsIn),
             None => self.fail_open(request),
         }
+    }
+
+    fn is_worse(&self, lane: Lane, than: Lane, now: Timestamp) -> bool {
+        self.estimate(than, now).above(&self.estimate(lane, now)) >= Z_STAND_IN
     }
 
     /// Nothing is in service: the merchant's order holds, since a refusal for certain would
@@ -275,7 +284,7 @@ impl Board {
         let full = |lane: &Lane| serves(self.at(*lane)) && !ramps(self.at(*lane));
         let any_full = but.is_some() || request.candidates.iter().any(full);
         let usable = |lane: &&Lane| {
-            Some(**lane) != but && if any_full { full(*lane) } else { serves(self.at(**lane)) }
+            Some(**lane) != but && if any_full { full(lane) } else { serves(self.at(**lane)) }
         };
         let mut best = *request.candidates.iter().find(usable)?;
         for lane in request.candidates.iter().filter(usable) {
@@ -294,7 +303,8 @@ impl Board {
         }
         let due = |lane: &Lane| *lane != lead.lane && self.at(*lane).probe_due(request.now);
         let lane = *request.candidates.iter().find(|lane| due(lane))?;
-        let lost = self.estimate(lead.lane, request.now).mean - self.estimate(lane, request.now).mean;
+        let lost =
+            self.estimate(lead.lane, request.now).mean - self.estimate(lane, request.now).mean;
         // The longer a fault lasts, the longer it will: probes thin out with the root of its
         // age, which balances what they lose against what is lost by coming back late.
         let age_s = self.at(lane).trouble.map_or(0.0, |t| request.now.since(t.since).as_secs_f64());
@@ -310,7 +320,9 @@ impl Board {
         }
         let rare = dice.roll();
         if self.climate.drifting() {
-            return (rare < 1.5 * self.settings.explore_hopeful).then(|| self.optimist(request, lead)).flatten();
+            return (rare < 1.5 * self.settings.explore_hopeful)
+                .then(|| self.optimist(request, lead))
+                .flatten();
         }
         // Where nobody tells what became of payments there is nothing to explore for.
         if self.at(lead.lane).known() < KNOWN {

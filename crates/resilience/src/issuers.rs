@@ -150,9 +150,10 @@ impl Issuers {
             if !doubtful {
                 continue;
             }
-            let elsewhere = lanes.iter().filter(|l| *l != lane).filter_map(|l| {
-                self.cells.get(&(*l, issuer)).and_then(|c| c.rate(now))
-            });
+            let elsewhere = lanes
+                .iter()
+                .filter(|l| *l != lane)
+                .filter_map(|l| self.cells.get(&(*l, issuer)).and_then(|c| c.rate(now)));
             let Some(best) = elsewhere.reduce(f64::max) else { continue };
             let Some(known) = self.cells.get_mut(&(*lane, issuer)) else { continue };
             let left = known.cell.trouble.map_or(0.0, |t| t.rate.mean);

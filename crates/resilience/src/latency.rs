@@ -79,7 +79,8 @@ impl Latency {
         if self.seen > 10.0 {
             self.variance += gain * (away * away - self.variance);
         }
-        self.usual_in_flight += (f64::from(in_flight) - self.usual_in_flight) / self.seen.min(500.0);
+        self.usual_in_flight +=
+            (f64::from(in_flight) - self.usual_in_flight) / self.seen.min(500.0);
     }
 
     /// Whether it is slow.
@@ -110,9 +111,8 @@ mod tests {
     #[test]
     fn slow_is_noticed_capped_and_forgotten() {
         let mut latency = Latency::default();
-        let ms = |i: u64, factor: f64| {
-            Duration::from_secs_f64((0.5 + 0.1 * (i % 10) as f64) * factor)
-        };
+        let ms =
+            |i: u64, factor: f64| Duration::from_secs_f64((0.5 + 0.1 * (i % 10) as f64) * factor);
         (0..500).for_each(|i| latency.take(ms(i, 1.0), 40));
         assert!(!latency.is_slow() && latency.cap().is_none());
         (0..100).for_each(|i| latency.take(ms(i, 2.0), 90));

@@ -9,7 +9,7 @@ use crate::world::World;
 
 /// Eleven of twelve are paid, evenly.
 fn usual(_: usize, step: usize) -> bool {
-    step % 12 != 0
+    !step.is_multiple_of(12)
 }
 
 #[test]
@@ -77,6 +77,24 @@ fn when_everything_fails_the_merchants_order_holds() {
     assert!(sent[0] > 950, "{sent:?}");
     world.drive(500, usual);
     assert_eq!(world.cell(0).state.name(), "healthy");
+}
+
+#[test]
+fn the_rest_of_a_good_channel_is_preferred_to_a_worse_one() {
+    let mut world = World::new(2);
+    // The second is known, and bad.
+    (0..400).for_each(|i| {
+        let seen = if i % 10 < 3 { Observation::Paid } else { Observation::Unpaid };
+        world.tell(1, None, seen);
+    });
+    world.drive(5_000, |channel, step| channel == 0 && usual(channel, step));
+    let rest = |channel, step: usize| {
+        if channel == 0 { !step.is_multiple_of(3) } else { step.is_multiple_of(4) }
+    };
+    world.drive(500, rest);
+    let sent = world.drive(1_000, rest);
+    assert!(world.cell(0).trouble.is_some());
+    assert!(sent[0] > 800, "{sent:?}");
 }
 
 #[test]
@@ -169,12 +187,12 @@ fn codes_that_nobody_pays_are_noticed() {
     let mut world = World::new(1);
     let lane = world.lanes[0];
     let mut shown: Vec<Timestamp> = Vec::new();
-    for step in 0..2_000 {
+    for step in 0..2_000_usize {
         world.board.shown(lane, world.now);
         shown.push(world.now);
         if shown.len() > 30 && step < 1_000 {
             // Two of three are paid after half a minute.
-            world.board.paid(lane, shown.remove(0), step % 3 != 0, world.now);
+            world.board.paid(lane, shown.remove(0), !step.is_multiple_of(3), world.now);
         }
         if step >= 100 {
             world.board.tick(world.now);

@@ -48,21 +48,23 @@ impl World {
     pub(crate) fn choose(&mut self, issuer: Option<Issuer>) -> Option<usize> {
         let dice = self.dice();
         let lanes = self.lanes.clone();
-        let request =
-            Request { candidates: &lanes, issuer, spare: true, dice, now: self.now };
+        let request = Request { candidates: &lanes, issuer, spare: true, dice, now: self.now };
         let decision = self.board.choose(&request)?;
         self.board.sent_lane(Sent { lane: decision.lane, issuer, at: self.now }, dice);
         Some(decision.index)
     }
 
     /// Sends payments, each of which is paid or not by `paid(channel, step)`.
-    pub(crate) fn drive(&mut self, count: usize, paid: impl Fn(usize, usize) -> bool) -> Vec<usize> {
+    pub(crate) fn drive(
+        &mut self,
+        count: usize,
+        paid: impl Fn(usize, usize) -> bool,
+    ) -> Vec<usize> {
         let mut sent = vec![0; self.lanes.len()];
         for step in 0..count {
             let Some(channel) = self.choose(None) else { continue };
             sent[channel] += 1;
-            let seen =
-                if paid(channel, step) { Observation::Paid } else { Observation::Unpaid };
+            let seen = if paid(channel, step) { Observation::Paid } else { Observation::Unpaid };
             self.tell(channel, None, seen);
         }
         sent
