@@ -18,8 +18,8 @@ use crate::declines::{DeclineMix, DeclineShift};
 use crate::issuers::{Issuer, Issuers};
 use crate::latency::Latency;
 use crate::load::{Headroom, RetryBudget};
-use crate::rank::Climate;
-use crate::{Cause, Cell, Observation, Settings};
+use crate::rank::{Climate, Drifting, Estimate};
+use crate::{Cause, Cell, HealthState, Observation, Settings};
 
 /// Which cell.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -84,6 +84,47 @@ impl LaneState {
     }
 }
 
+/// What a choice needs to know of a lane, small enough that a hundred stay at hand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Glance {
+    pub(crate) state: HealthState,
+    pub(crate) ails: bool,
+    /// Results that the estimate rests on.
+    pub(crate) known: f64,
+    /// The calm estimate, or what a fault has left.
+    pub(crate) calm: Estimate,
+    /// The estimate is a fault's, which does not drift.
+    pub(crate) fixed: bool,
+    pub(crate) drifting: Drifting,
+    pub(crate) next_probe: Timestamp,
+}
+
+impl Glance {
+    fn at(cell: &Cell) -> Glance {
+        let ails = cell.ails();
+        Glance {
+            state: cell.state,
+            ails,
+            known: cell.known(),
+            calm: cell.estimate(&Climate::default(), cell.changed_at),
+            fixed: cell.trouble.is_some() && (ails || cell.state.is_out()),
+            drifting: cell.drifting,
+            next_probe: cell.next_probe,
+        }
+    }
+
+    pub(crate) fn estimate(&self, climate: &Climate, now: Timestamp) -> Estimate {
+        if self.fixed || !climate.drifting() {
+            return self.calm;
+        }
+        self.drifting.estimate(climate.anchor(self.calm.mean, self.known), now)
+    }
+
+    pub(crate) fn probe_due(&self, now: Timestamp) -> bool {
+        (self.ails || self.state.is_out()) && now >= self.next_probe
+    }
+}
+
 /// A channel over all of its methods.
 #[derive(Clone, Debug)]
 struct ChannelState {
@@ -97,6 +138,8 @@ struct ChannelState {
 pub struct Board {
     names: BTreeMap<CellKey, Lane>,
     pub(crate) lanes: Vec<LaneState>,
+    /// One for each lane, kept in step with its cell.
+    pub(crate) glances: Vec<Glance>,
     channels: Vec<ChannelState>,
     pub(crate) issuers: Issuers,
     pub(crate) leaders: Vec<Leader>,
@@ -117,6 +160,7 @@ impl Board {
         Board {
             names: BTreeMap::new(),
             lanes: Vec::new(),
+            glances: Vec::new(),
             channels: Vec::new(),
             issuers: Issuers::default(),
             leaders: Vec::new(),
@@ -144,8 +188,15 @@ impl Board {
             absence: None,
             mix: DeclineMix::default(),
         });
+        self.glances.push(Glance::at(&self.lanes[usize::from(lane.0)].cell));
         self.names.insert(key.clone(), lane);
         lane
+    }
+
+    /// Brings the glance at a lane up to date; after every change of its cell.
+    fn look(&mut self, lane: Lane) {
+        let index = usize::from(lane.0);
+        self.glances[index] = Glance::at(&self.lanes[index].cell);
     }
 
     fn channel(&mut self, id: &ChannelId, now: Timestamp) -> u16 {
@@ -182,6 +233,7 @@ impl Board {
         let apart = lane.cell.state.is_out() || lane.cell.statistic >= APART;
         lane.cell.record(seen, sent.at, now, climate, settings);
         let channel = lane.channel;
+        self.look(sent.lane);
         if !apart {
             self.learn_channel(channel, seen, (sent.at, now));
         }
@@ -189,7 +241,7 @@ impl Board {
 
     /// A channel of several methods that fails on all of them falls as a whole.
     fn learn_channel(&mut self, channel: u16, seen: Observation, at: (Timestamp, Timestamp)) {
-        let Board { lanes, channels, settings, .. } = self;
+        let Board { lanes, glances, channels, settings, .. } = self;
         let Some(state) = channels.get_mut(usize::from(channel)).filter(|c| c.lanes > 1) else {
             return;
         };
@@ -197,9 +249,12 @@ impl Board {
         if state.cell.state.is_out() {
             let cause = state.cell.trouble.map_or(Cause::Technical, |t| t.cause);
             state.cell.absolve(at.1);
-            let ours = lanes.iter_mut().filter(|l| l.channel == channel);
-            ours.filter(|l| !l.cell.state.is_out())
-                .for_each(|l| l.cell.fall(cause, at.1, settings));
+            for (lane, glance) in lanes.iter_mut().zip(glances) {
+                if lane.channel == channel && !lane.cell.state.is_out() {
+                    lane.cell.fall(cause, at.1, settings);
+                    *glance = Glance::at(&lane.cell);
+                }
+            }
         }
     }
 
@@ -215,6 +270,7 @@ impl Board {
         if let Some(headroom) = &mut lane.headroom {
             headroom.take(sent.at);
         }
+        self.look(sent.lane);
     }
 
     /// Notes that a call was answered, or given up after its time-out.
@@ -248,13 +304,14 @@ impl Board {
     /// Looks at what time alone tells: calls that are not answered, codes that are not paid,
     /// absences that begin. To be called about every 50 ms.
     pub fn tick(&mut self, now: Timestamp) {
-        let Board { lanes, settings, .. } = self;
-        for lane in lanes.iter_mut() {
+        let Board { lanes, glances, settings, .. } = self;
+        for (lane, glance) in lanes.iter_mut().zip(glances) {
             if let Some(absence) = lane.absence {
                 if now >= absence.until {
                     lane.absence = None;
                 } else if now + DRAIN >= absence.from && !lane.cell.state.is_out() {
                     lane.cell.pause(absence.until, now);
+                    *glance = Glance::at(&lane.cell);
                 }
             }
             if lane.cell.state.is_out() {
@@ -266,10 +323,12 @@ impl Board {
             let stretch = STRETCH * lane.latency.ratio();
             if lane.calls.pending() > 0 && lane.calls.test(stretch, now) >= settings.silence_nats {
                 lane.cell.fall(Cause::Hang, now, settings);
+                *glance = Glance::at(&lane.cell);
             } else if lane.codes.pending() > 0
                 && lane.codes.test(STRETCH, now) >= settings.silence_nats
             {
                 lane.cell.fall(Cause::Conversion, now, settings);
+                *glance = Glance::at(&lane.cell);
             }
         }
     }
@@ -301,11 +360,12 @@ impl Board {
     /// Notes that a payment was sent to a cell.
     pub fn sent(&mut self, key: &CellKey, now: Timestamp) {
         let lane = self.lane(key, now);
-        let lane = &mut self.lanes[usize::from(lane.0)];
-        lane.cell.sent(0.5, now);
-        if let Some(headroom) = &mut lane.headroom {
+        let state = &mut self.lanes[usize::from(lane.0)];
+        state.cell.sent(0.5, now);
+        if let Some(headroom) = &mut state.headroom {
             headroom.take(now);
         }
+        self.look(lane);
     }
 
     /// Notes that a call has left for a cell; its answer is told to [`Board::answered`].
@@ -349,6 +409,10 @@ impl Board {
     /// Whether a lane may take one more now.
     pub fn has_room(&self, lane: Lane, now: Timestamp) -> bool {
         self.lanes[usize::from(lane.0)].has_room(now)
+    }
+
+    pub(crate) fn glance(&self, lane: Lane) -> &Glance {
+        &self.glances[usize::from(lane.0)]
     }
 
     pub(crate) fn at(&self, lane: Lane) -> &Cell {

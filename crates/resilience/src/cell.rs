@@ -223,7 +223,7 @@ pub struct Cell {
     pub trouble: Option<Trouble>,
     pub(crate) technical: Stream,
     pub(crate) approval: Stream,
-    drifting: Drifting,
+    pub(crate) drifting: Drifting,
     step_at: Timestamp,
     /// It was given all traffic although it was out, because all others were out too.
     carried: bool,

@@ -6,10 +6,10 @@
 
 use domain::Timestamp;
 
-use crate::board::{Board, Lane};
+use crate::board::{Board, Glance, Lane};
 use crate::issuers::{Issuer, OnLane};
 use crate::rank::Estimate;
-use crate::{Cell, HealthState};
+use crate::HealthState;
 
 /// A question: where should this payment go?
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +118,7 @@ impl Board {
         if let Some(probe) = self.probe(request, lead) {
             return Some(probe);
         }
-        if let HealthState::Ramping { share, .. } = self.at(lead.lane).state
+        if let HealthState::Ramping { share, .. } = self.glance(lead.lane).state
             && dice.roll() * 100.0 >= f64::from(share)
         {
             if let Some(other) = self.pick(request, Some(lead.lane)) {
@@ -144,7 +144,7 @@ impl Board {
         }
         let fine = |lane: &Lane| {
             *lane != choice.lane
-                && serves(self.at(*lane))
+                && serves(self.glance(*lane))
                 && self.issuers.on_lane(*lane, issuer, request.now) == OnLane::Fine
         };
         let other = request.candidates.iter().position(fine);
@@ -161,7 +161,7 @@ impl Board {
         if room(&choice.lane) {
             return Some(choice);
         }
-        let fits = |lane: &Lane| room(lane) && serves(self.at(*lane)) && !ramps(self.at(*lane));
+        let fits = |lane: &Lane| room(lane) && serves(self.glance(*lane)) && !ramps(self.glance(*lane));
         let index = request.candidates.iter().position(fits)?;
         Some(Decision { index, lane: request.candidates[index], why: Why::Overflow })
     }
@@ -172,7 +172,7 @@ impl Board {
     }
 
     fn estimate(&self, lane: Lane, now: Timestamp) -> Estimate {
-        self.at(lane).estimate(&self.climate, now)
+        self.glance(lane).estimate(&self.climate, now)
     }
 
     fn lead(&mut self, request: &Request<'_>) -> Option<Decision> {
@@ -180,8 +180,8 @@ impl Board {
         let slot = self.group(request.candidates, first);
         let Leader { home, stand_in, .. } = self.leaders[slot];
         let z = if self.climate.drifting() { Z_DRIFT } else { Z_CALM };
-        if self.at(home).ails() {
-            let kept = stand_in.filter(|lane| serves(self.at(*lane)) && !self.at(*lane).ails());
+        if self.glance(home).ails {
+            let kept = stand_in.filter(|lane| serves(self.glance(*lane)) && !self.glance(*lane).ails);
             let lane = self.stand_in(request, home, kept);
             self.leaders[slot].stand_in = lane;
             return match lane {
@@ -189,16 +189,16 @@ impl Board {
                 None => self.decision(request, home, Why::Leads),
             };
         }
-        if !self.at(home).state.is_out() {
+        if !self.glance(home).state.is_out() {
             let home = self.challenger(request, home, z).unwrap_or(home);
             self.leaders[slot].home = home;
             // A stand-in is kept while the leader ramps up.
-            if !matches!(self.at(home).state, HealthState::Ramping { .. }) {
+            if !matches!(self.glance(home).state, HealthState::Ramping { .. }) {
                 self.leaders[slot].stand_in = None;
             }
             return self.decision(request, home, Why::Leads);
         }
-        let kept = stand_in.filter(|lane| serves(self.at(*lane)));
+        let kept = stand_in.filter(|lane| serves(self.glance(*lane)));
         let lane = match kept {
             Some(lane) => {
                 let z = if self.climate.drifting() { Z_DRIFT } else { Z_STAND_IN };
@@ -219,7 +219,7 @@ impl Board {
     }
 
     fn is_worse(&self, lane: Lane, than: Lane, now: Timestamp) -> bool {
-        self.estimate(than, now).above(&self.estimate(lane, now)) >= Z_STAND_IN
+        self.estimate(than, now).beats(&self.estimate(lane, now), Z_STAND_IN)
     }
 
     /// Nothing is in service: the merchant's order holds, since a refusal for certain would
@@ -233,7 +233,7 @@ impl Board {
     /// Who stands in for a leader that ails: one that is better than what is left of it.
     fn stand_in(&self, request: &Request<'_>, home: Lane, kept: Option<Lane>) -> Option<Lane> {
         let left = self.estimate(home, request.now);
-        let better = |lane: &Lane| self.estimate(*lane, request.now).above(&left) >= Z_AILING;
+        let better = |lane: &Lane| self.estimate(*lane, request.now).beats(&left, Z_AILING);
         match kept.filter(better) {
             Some(lane) => Some(self.challenger(request, lane, Z_STAND_IN).unwrap_or(lane)),
             None => self.pick(request, Some(home)).map(|d| d.lane).filter(better),
@@ -268,9 +268,9 @@ impl Board {
             before &= **lane != holder;
             let z = if before { z.min(Z_BACK) } else { z };
             **lane != holder
-                && serves(self.at(**lane))
-                && self.at(**lane).known() >= 30.0
-                && self.estimate(**lane, request.now).above(&held) >= z
+                && serves(self.glance(**lane))
+                && self.glance(**lane).known >= 30.0
+                && self.estimate(**lane, request.now).beats(&held, z)
         });
         better.copied().max_by(|a, b| {
             let (a, b) = (self.estimate(*a, request.now), self.estimate(*b, request.now));
@@ -281,15 +281,15 @@ impl Board {
     /// The first lane in service, or one after it that is clearly better.
     fn pick(&self, request: &Request<'_>, but: Option<Lane>) -> Option<Decision> {
         // What a ramp gives away does not go to another ramp.
-        let full = |lane: &Lane| serves(self.at(*lane)) && !ramps(self.at(*lane));
+        let full = |lane: &Lane| serves(self.glance(*lane)) && !ramps(self.glance(*lane));
         let any_full = but.is_some() || request.candidates.iter().any(full);
         let usable = |lane: &&Lane| {
-            Some(**lane) != but && if any_full { full(lane) } else { serves(self.at(**lane)) }
+            Some(**lane) != but && if any_full { full(lane) } else { serves(self.glance(**lane)) }
         };
         let mut best = *request.candidates.iter().find(usable)?;
         for lane in request.candidates.iter().filter(usable) {
             let (held, new) = (self.estimate(best, request.now), self.estimate(*lane, request.now));
-            if new.above(&held) >= Z_STAND_IN {
+            if new.beats(&held, Z_STAND_IN) {
                 best = *lane;
             }
         }
@@ -301,7 +301,7 @@ impl Board {
         if !request.spare {
             return None;
         }
-        let due = |lane: &Lane| *lane != lead.lane && self.at(*lane).probe_due(request.now);
+        let due = |lane: &Lane| *lane != lead.lane && self.glance(*lane).probe_due(request.now);
         let lane = *request.candidates.iter().find(|lane| due(lane))?;
         let lost =
             self.estimate(lead.lane, request.now).mean - self.estimate(lane, request.now).mean;
@@ -325,14 +325,14 @@ impl Board {
                 .flatten();
         }
         // Where nobody tells what became of payments there is nothing to explore for.
-        if self.at(lead.lane).known() < KNOWN {
+        if self.glance(lead.lane).known < KNOWN {
             return None;
         }
         let contender = self.contender(request, lead);
         let share = match contender {
             Some((_, true)) => self.settings.explore_hopeful,
             Some((_, false)) => self.settings.explore_doubtful,
-            None if self.at(lead.lane).ails() => self.settings.explore_doubtful,
+            None if self.glance(lead.lane).ails => self.settings.explore_doubtful,
             None => self.settings.explore,
         };
         if rare >= share {
@@ -343,7 +343,7 @@ impl Board {
         }
         let index = (dice.roll() * request.candidates.len() as f64) as usize;
         let lane = *request.candidates.get(index)?;
-        let usable = lane != lead.lane && serves(self.at(lane));
+        let usable = lane != lead.lane && serves(self.glance(lane));
         usable.then_some(Decision { index, lane, why: Why::Explore })
     }
 
@@ -353,11 +353,11 @@ impl Board {
         let held = self.estimate(lead.lane, request.now);
         let mut best: Option<(Lane, f64, bool)> = None;
         for lane in request.candidates.iter().filter(|l| **l != lead.lane) {
-            let cell = self.at(*lane);
-            if !serves(cell) || cell.ails() {
+            let cell = self.glance(*lane);
+            if !serves(cell) || cell.ails {
                 continue;
             }
-            if cell.known() < KNOWN {
+            if cell.known < KNOWN {
                 return Some((*lane, false));
             }
             let estimate = self.estimate(*lane, request.now);
@@ -375,16 +375,16 @@ impl Board {
             let estimate = self.estimate(lane, request.now);
             estimate.mean + OPTIMISM * estimate.variance.sqrt()
         };
-        let usable = request.candidates.iter().filter(|l| serves(self.at(**l)));
+        let usable = request.candidates.iter().filter(|l| serves(self.glance(**l)));
         let best = *usable.max_by(|a, b| hope(**a).total_cmp(&hope(**b)))?;
         (best != lead.lane).then(|| self.decision(request, best, Why::Explore)).flatten()
     }
 }
 
-fn serves(cell: &Cell) -> bool {
+fn serves(cell: &Glance) -> bool {
     !cell.state.is_out()
 }
 
-fn ramps(cell: &Cell) -> bool {
+fn ramps(cell: &Glance) -> bool {
     matches!(cell.state, HealthState::Ramping { .. })
 }

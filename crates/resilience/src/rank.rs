@@ -19,6 +19,14 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// Whether this is better than `other` by so many standard errors, more than none.
+    ///
+    /// (A square root is spared: the signs are looked at first.)
+    pub fn beats(&self, other: &Estimate, errors: f64) -> bool {
+        let ahead = self.mean - other.mean;
+        ahead > 0.0 && ahead * ahead >= errors * errors * (self.variance + other.variance)
+    }
+
     /// By how many standard errors this is better than `other`.
     pub fn above(&self, other: &Estimate) -> f64 {
         (self.mean - other.mean) / (self.variance + other.variance).max(1e-12).sqrt()
