@@ -9,7 +9,7 @@ use domain::Timestamp;
 use crate::board::{Board, Glance, Lane};
 use crate::issuers::{Issuer, OnLane};
 use crate::rank::Estimate;
-use crate::HealthState;
+use crate::{HealthState, Settings};
 
 /// A question: where should this payment go?
 #[derive(Clone, Copy, Debug)]
@@ -326,6 +326,11 @@ impl Board {
         }
         // Where nobody tells what became of payments there is nothing to explore for.
         if self.glance(lead.lane).known < KNOWN {
+            return None;
+        }
+        // Nine of ten payments need not look any further.
+        let Settings { explore, explore_doubtful, explore_hopeful, .. } = self.settings;
+        if rare >= explore.max(explore_doubtful).max(explore_hopeful) {
             return None;
         }
         let contender = self.contender(request, lead);
