@@ -219,6 +219,33 @@ async fn an_order_without_a_reference_is_found_by_its_number() {
     assert_eq!(asked.len(), 4);
 }
 
+/// An orphan of a busy account: found by seed 13 of `bench failover`, where its close never
+/// came to an end.
+#[tokio::test]
+async fn among_too_many_intents_the_search_decides() {
+    let order = order(Method::Card, Device::Qr);
+    let op = Operation::Close(made(&order, None), CloseWhy::Orphan);
+    let (answer, asked) = says(&op, |_| list(&[foreign("pi_9")], true)).await;
+    assert_eq!(answer, Answer::Close(Outcome::Ok(CloseState::NotFound)));
+    assert_eq!(asked.len(), 2);
+    assert!(asked[1].path().starts_with("/v1/payment_intents/search"), "{}", asked[1].path());
+    let wanted = asked[1].field("query").expect("a query");
+    assert!(wanted.contains(order.number.as_str()), "{wanted}");
+    // A charge might be made again if "not found" were believed too early.
+    let op = Operation::Close(made(&direct(), None), CloseWhy::Orphan);
+    let (answer, _) = says(&op, |_| list(&[foreign("pi_9")], true)).await;
+    assert_eq!((answer.class(), answer.code()), (Class::Unknown, Some("search_bound")));
+    let (answer, _) = says(&op, |got| {
+        let search = got.path().contains("search");
+        list(&[if search { intent(&Facts::good()) } else { foreign("pi_9") }], !search)
+    })
+    .await;
+    assert!(
+        matches!(answer, Answer::Close(Outcome::Ok(CloseState::AlreadyPaid(Some(_))))),
+        "{answer:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_close_ends_with_the_intents_own_word() {
     let op = Operation::Close(made(&direct(), Some(INTENT)), CloseWhy::Shown);
