@@ -118,10 +118,16 @@ impl Report {
                 (false, _) => Style::new().bold(),
             };
             let value = paint(format!("{value:>10}"), style);
-            let note = paint(note, Style::new().dimmed());
-            let _ = writeln!(text, "  {value}  {} {note}", pad(label, 24));
+            let label = if note.is_empty() { label.to_owned() } else { pad(label, 24) };
+            let note = if note.is_empty() { note } else { paint(note, Style::new().dimmed()) };
+            let _ = writeln!(text, "{}", format!("  {value}  {label} {note}").trim_end());
         }
-        let _ = writeln!(text, "\n{}", self.table(lang));
+        let table = self.table(lang).to_string();
+        text.push('\n');
+        for line in table.lines() {
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+        text.push('\n');
         for line in self.findings.iter().take(20) {
             let _ = writeln!(text, "  {}", paint(line.clone(), Style::new().red()));
         }
