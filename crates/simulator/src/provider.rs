@@ -176,8 +176,11 @@ impl Order {
     /// A query arrives. `deny`: it does not see a success yet.
     pub(crate) fn query(&mut self, deny: bool, now: Timestamp) -> OrderState {
         self.expire(now);
+        // Stripe and WeChat Pay know an order from its creation on and may see a success late;
+        // Alipay knows it from the scan on, and a direct charge from its success on.
+        let knows = self.house != House::Alipay && self.flow == Flow::Presented;
         match self.state {
-            State::Captured if deny && self.house == House::Wechat => OrderState::Payable,
+            State::Captured if deny && knows => OrderState::Payable,
             State::Captured if deny => OrderState::NotFound,
             State::Absent | State::Code => OrderState::NotFound,
             State::Payable => OrderState::Payable,
