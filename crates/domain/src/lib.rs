@@ -16,6 +16,7 @@ mod outcome;
 mod payment;
 mod policy;
 mod refund;
+mod stepping;
 mod terms;
 mod time;
 

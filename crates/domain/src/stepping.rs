@@ -1,0 +1,363 @@
+//! What a fact makes of a payment: the one place where attempts, refunds and the payment itself
+//! are brought into agreement (rules 2, 3, 5, 6 and 14), and where events are told.
+//!
+//! What is not here: what an attempt or a refund makes of a fact by itself, and what is due.
+
+use crate::attempt::AttemptFact;
+use crate::refund::RefundProgress;
+use crate::{
+    Attempt, AttemptState, Check, CloseState, EndGoal, Event, EventKind, Flow, Illegal, Late,
+    Money, Outcome, Payment, PaymentState, Policy, ProviderOrderNo, Refund, RefundReason, Review,
+    Source, Step, Task, Timestamp,
+};
+
+/// A payment in the middle of a step.
+pub(crate) struct Stepping {
+    pub(crate) payment: Payment,
+    pub(crate) events: Vec<Event>,
+    pub(crate) now: Timestamp,
+}
+
+impl Stepping {
+    pub(crate) fn done(self) -> Step {
+        Step { payment: self.payment, events: self.events }
+    }
+
+    pub(crate) fn tell(&mut self, kind: EventKind) {
+        self.payment.events += 1;
+        self.events.push(Event { seq: self.payment.events, at: self.now, kind });
+    }
+
+    pub(crate) fn review(&mut self, why: Review) {
+        // Money that Evergate owes a customer is not hidden behind another question.
+        let more = why == Review::RefundStuck && self.payment.review != Some(why);
+        if self.payment.review.is_none() || more {
+            self.payment.review = Some(why);
+            self.tell(EventKind::ReviewRaised { why });
+        }
+    }
+
+    pub(crate) fn attempt_fact(
+        &mut self,
+        ordinal: u16,
+        fact: AttemptFact,
+        policy: &Policy,
+    ) -> Result<(), Illegal> {
+        let before = self.payment.attempt(ordinal).ok_or(Illegal::NoAttempt(ordinal))?;
+        let after = before.apply(fact, self.now, policy);
+        let event = change(before, &after);
+        self.payment.attempts[usize::from(ordinal) - 1] = after;
+        if let Some(event) = event {
+            let captured = matches!(event, EventKind::AttemptPaid { .. });
+            let refused = self.hard_decline(&event);
+            self.tell(event);
+            if captured {
+                self.captured(ordinal, policy);
+            }
+            if refused && self.payment.state == PaymentState::Open {
+                self.decline();
+            }
+        }
+        Ok(())
+    }
+
+    fn hard_decline(&self, event: &EventKind) -> bool {
+        let EventKind::AttemptDeclined { ordinal, .. } = event else { return false };
+        let attempt = self.payment.attempt(*ordinal).map(|a| &a.state);
+        matches!(attempt, Some(AttemptState::Declined { decline, .. }) if !decline.soft)
+            && !self.payment.attempts.iter().any(Attempt::is_live)
+    }
+
+    fn decline(&mut self) {
+        self.payment.state = PaymentState::Declined { at: self.now };
+        self.tell(EventKind::Declined);
+    }
+
+    pub(crate) fn no_route_left(&mut self) {
+        let last = self.payment.attempts.last().map(|a| &a.state);
+        if self.payment.state == PaymentState::Open
+            && matches!(last, Some(AttemptState::Declined { .. }))
+            && !self.payment.attempts.iter().any(Attempt::is_live)
+        {
+            self.decline();
+        }
+    }
+
+    pub(crate) fn close_answered(
+        &mut self,
+        ordinal: u16,
+        outcome: Outcome<CloseState>,
+        policy: &Policy,
+    ) -> Result<(), Illegal> {
+        if !matches!(outcome, Outcome::Ok(CloseState::PaidAndRefunded(_))) {
+            return self.attempt_fact(ordinal, AttemptFact::CloseAnswered(outcome), policy);
+        }
+        let before = self.payment.attempt(ordinal).ok_or(Illegal::NoAttempt(ordinal))?;
+        if before.receipt().is_none() {
+            // The provider did both in one call: book both, and let the refund stand for the
+            // one that rule 2 or the policy would have asked for.
+            let after = before.apply(AttemptFact::CloseAnswered(outcome), self.now, policy);
+            self.tell(EventKind::CloseAsked { ordinal });
+            self.payment.attempts[usize::from(ordinal) - 1] = after;
+            self.tell(EventKind::AttemptPaid { ordinal, source: Source::Close });
+        }
+        self.gave_back(ordinal);
+        Ok(())
+    }
+
+    /// Everything that an attempt captured has gone back by the provider's own hand, also when
+    /// the capture was booked before and a refund of it was on its way.
+    fn gave_back(&mut self, ordinal: u16) {
+        let of_it = |r: &&Refund| r.attempt == ordinal && r.is_live();
+        let mut done: Vec<u16> =
+            self.payment.refunds.iter().filter(of_it).map(|r| r.ordinal).collect();
+        let left = self.payment.refundable_minor(ordinal);
+        if let Ok(left) = Money::new(left, self.payment.money.currency()) {
+            done.push(self.request_refund(ordinal, left, RefundReason::Duplicate, None));
+        }
+        let at = self.now;
+        for refund in done {
+            self.payment.refunds[usize::from(refund) - 1].progress =
+                RefundProgress::Succeeded { at };
+            self.tell(EventKind::RefundSucceeded { refund });
+        }
+    }
+
+    /// An attempt's money was captured: it pays the payment, or it goes back (rules 2 and 6).
+    fn captured(&mut self, ordinal: u16, policy: &Policy) {
+        match self.payment.state {
+            PaymentState::Open | PaymentState::Ending { .. } => self.pay(ordinal, false),
+            PaymentState::Paid { .. } => self.give_back(ordinal, RefundReason::Duplicate),
+            PaymentState::Cancelled { .. } => self.late(ordinal, policy.late_after_cancel),
+            PaymentState::Expired { .. } | PaymentState::Declined { .. } => {
+                self.late(ordinal, policy.late_after_expiry);
+            }
+        }
+    }
+
+    fn late(&mut self, ordinal: u16, policy: Late) {
+        match policy {
+            Late::Honour => self.pay(ordinal, true),
+            Late::Refund => self.give_back(ordinal, RefundReason::Late),
+        }
+    }
+
+    fn pay(&mut self, ordinal: u16, late: bool) {
+        self.payment.state = PaymentState::Paid { ordinal, at: self.now };
+        self.tell(EventKind::Paid { ordinal, late });
+    }
+
+    fn give_back(&mut self, ordinal: u16, reason: RefundReason) {
+        let left = self.payment.refundable_minor(ordinal);
+        if let Ok(amount) = Money::new(left, self.payment.money.currency()) {
+            self.request_refund(ordinal, amount, reason, None);
+        }
+    }
+
+    pub(crate) fn request_refund(
+        &mut self,
+        attempt: u16,
+        amount: Money,
+        reason: RefundReason,
+        note: Option<String>,
+    ) -> u16 {
+        // MAX_ATTEMPTS and MAX_REFUNDS keep this far below the end of u16.
+        let ordinal = u16::try_from(self.payment.refunds.len() + 1).unwrap_or(u16::MAX);
+        self.payment.refunds.push(Refund {
+            ordinal,
+            attempt,
+            number: ProviderOrderNo::of_refund(self.payment.id, ordinal),
+            amount,
+            reason,
+            note,
+            requested_at: self.now,
+            reference: None,
+            progress: RefundProgress::Requested { check: Check { at: self.now, tries: 0 } },
+        });
+        self.tell(EventKind::RefundRequested { refund: ordinal, reason });
+        ordinal
+    }
+
+    pub(crate) fn refund_fact(
+        &mut self,
+        ordinal: u16,
+        change: impl FnOnce(&Refund) -> Refund,
+    ) -> Result<(), Illegal> {
+        let before = self.payment.refund(ordinal).ok_or(Illegal::NoRefund(ordinal))?;
+        let after = change(before);
+        let owed = after.reason != RefundReason::Merchant;
+        let unknown = matches!(before.progress, RefundProgress::InFlight { .. })
+            && matches!(after.progress, RefundProgress::Pending { accepted: false, .. });
+        let ended = before.is_live() && !after.is_live();
+        let progress = after.progress.clone();
+        self.payment.refunds[usize::from(ordinal) - 1] = after;
+        match progress {
+            RefundProgress::Succeeded { .. } if ended => {
+                self.tell(EventKind::RefundSucceeded { refund: ordinal });
+            }
+            RefundProgress::Failed { fault, .. } if ended => {
+                self.tell(EventKind::RefundFailed { refund: ordinal, code: fault.code });
+                if owed {
+                    self.review(Review::RefundStuck);
+                }
+            }
+            RefundProgress::Pending { .. } if unknown => {
+                let code = "unanswered".to_owned();
+                self.tell(EventKind::RefundUnknown { refund: ordinal, code });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(crate) fn switch_asked(&mut self, policy: &Policy) -> Result<(), Illegal> {
+        if self.payment.state != PaymentState::Open {
+            return Err(Illegal::Ended(self.payment.status()));
+        }
+        self.close_all(|a| matches!(a.state, AttemptState::Presented { .. }), policy)
+    }
+
+    pub(crate) fn end_asked(&mut self, goal: EndGoal, policy: &Policy) -> Result<(), Illegal> {
+        match self.payment.state {
+            PaymentState::Open => {
+                let since = self.now;
+                self.payment.state = PaymentState::Ending { goal, since };
+                self.tell(match goal {
+                    EndGoal::Cancelled => EventKind::CancelAsked,
+                    EndGoal::Expired => EventKind::ExpiryBegan,
+                });
+                self.close_all(Attempt::is_live, policy)
+            }
+            // Asked twice, or asked while it expires: it is ending already.
+            PaymentState::Ending { .. } | PaymentState::Cancelled { .. } => Ok(()),
+            _ => Err(Illegal::Ended(self.payment.status())),
+        }
+    }
+
+    fn close_all(
+        &mut self,
+        which: impl Fn(&Attempt) -> bool,
+        policy: &Policy,
+    ) -> Result<(), Illegal> {
+        let ordinals: Vec<u16> =
+            self.payment.attempts.iter().filter(|a| which(a)).map(|a| a.ordinal).collect();
+        ordinals
+            .into_iter()
+            .try_for_each(|ordinal| self.attempt_fact(ordinal, AttemptFact::CloseAsked, policy))
+    }
+
+    pub(crate) fn elapsed(&mut self, task: Task, policy: &Policy) -> Result<(), Illegal> {
+        match task {
+            Task::RecoverAttempt(ordinal) => {
+                self.attempt_fact(ordinal, AttemptFact::Interrupted, policy)
+            }
+            Task::RecoverRefund(ordinal) => {
+                let now = self.now;
+                self.refund_fact(ordinal, |r| r.interrupted(now, policy))
+            }
+            Task::Expire if self.payment.state == PaymentState::Open => {
+                self.end_asked(EndGoal::Expired, policy)
+            }
+            Task::FinishEnding => {
+                self.finish_ending();
+                Ok(())
+            }
+            Task::Review => {
+                let refund = self.payment.refunds.iter().any(Refund::is_live);
+                self.review(if refund { Review::RefundStuck } else { Review::StillUnknown });
+                Ok(())
+            }
+            Task::Expire
+            | Task::Query(_)
+            | Task::Close(_)
+            | Task::Refund(_)
+            | Task::QueryRefund(_) => Ok(()),
+        }
+    }
+
+    /// What follows from the state by itself.
+    pub(crate) fn settle(&mut self, policy: &Policy) {
+        if self.payment.attempts.iter().all(Attempt::is_quiet) {
+            self.end();
+        }
+        if !matches!(self.payment.state, PaymentState::Open | PaymentState::Ending { .. }) {
+            // Ended: whatever may still be paid is made unpayable. Every ordinal exists.
+            let _ = self.close_all(
+                |a| {
+                    matches!(a.state, AttemptState::Presented { .. } | AttemptState::Unknown { .. })
+                },
+                policy,
+            );
+        }
+        self.clear_review();
+    }
+
+    fn finish_ending(&mut self) {
+        // A charge whose effect is unknown keeps its payment from ending (rule 3); a person
+        // hears of it by then. Anything presented is guarded by rule 2.
+        let charge = |a: &Attempt| a.flow == Flow::Direct && a.is_live();
+        if self.payment.attempts.iter().any(charge) {
+            self.review(Review::StillUnknown);
+            let PaymentState::Ending { since, .. } = &mut self.payment.state else { return };
+            *since = self.now;
+        } else {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        let PaymentState::Ending { goal, .. } = self.payment.state else { return };
+        let at = self.now;
+        match goal {
+            EndGoal::Cancelled => {
+                self.payment.state = PaymentState::Cancelled { at };
+                self.tell(EventKind::Cancelled);
+            }
+            EndGoal::Expired => {
+                self.payment.state = PaymentState::Expired { at };
+                self.tell(EventKind::Expired);
+            }
+        }
+    }
+
+    /// A doubt that resolved itself needs no person any more.
+    fn clear_review(&mut self) {
+        let resolved = match self.payment.review {
+            Some(Review::StillUnknown) => !self.payment.attempts.iter().any(Attempt::is_live),
+            Some(Review::RefundStuck) => !self
+                .payment
+                .refunds
+                .iter()
+                .any(|r| r.is_live() || (r.reason != RefundReason::Merchant && !r.counts())),
+            Some(Review::WrongAmount) | None => false,
+        };
+        if resolved {
+            self.payment.review = None;
+            self.tell(EventKind::ReviewCleared);
+        }
+    }
+}
+
+/// The event that tells of an attempt's change, if its state changed in kind.
+fn change(before: &Attempt, after: &Attempt) -> Option<EventKind> {
+    let ordinal = after.ordinal;
+    if std::mem::discriminant(&before.state) == std::mem::discriminant(&after.state) {
+        return None;
+    }
+    Some(match &after.state {
+        AttemptState::InFlight => return None,
+        AttemptState::Presented { .. } => EventKind::AttemptShown { ordinal },
+        AttemptState::Unknown { fault, .. } => {
+            EventKind::AttemptUnknown { ordinal, code: fault.code.clone() }
+        }
+        AttemptState::Closing { .. } => EventKind::CloseAsked { ordinal },
+        AttemptState::Closed { proof, .. } => EventKind::AttemptClosed { ordinal, proof: *proof },
+        AttemptState::Declined { decline, .. } => {
+            EventKind::AttemptDeclined { ordinal, code: decline.code.clone() }
+        }
+        AttemptState::Failed { class, fault, .. } => {
+            EventKind::AttemptFailed { ordinal, class: *class, code: fault.code.clone() }
+        }
+        AttemptState::Paid { source, .. } => EventKind::AttemptPaid { ordinal, source: *source },
+    })
+}
