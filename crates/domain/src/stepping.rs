@@ -280,8 +280,10 @@ impl Stepping {
         if self.payment.attempts.iter().all(Attempt::is_quiet) {
             self.end();
         }
-        if !matches!(self.payment.state, PaymentState::Open | PaymentState::Ending { .. }) {
-            // Ended: whatever may still be paid is made unpayable. Every ordinal exists.
+        if self.payment.state != PaymentState::Open {
+            // Ending or ended: whatever may still be paid is made unpayable, also what a charge
+            // that was on its way when the end was asked for has shown since. Every ordinal
+            // exists.
             let _ = self.close_all(
                 |a| {
                     matches!(a.state, AttemptState::Presented { .. } | AttemptState::Unknown { .. })

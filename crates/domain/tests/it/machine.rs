@@ -163,6 +163,20 @@ fn rule_3_an_unknown_charge_blocks_everything_until_it_is_settled() {
 }
 
 #[test]
+fn rule_17_what_a_charge_shows_after_the_end_was_asked_for_is_closed() {
+    let card = begin(&open(), Method::Card, at(0));
+    let ending = apply(&card, Fact::CancelAsked, at(1));
+    assert_eq!(name(&ending.attempts[0].state), "in_flight", "a charge is not called back");
+    let shown =
+        apply(&ending, Fact::Created { attempt: 1, outcome: Outcome::Ok(presented()) }, at(2));
+    assert_eq!(name(&shown.attempts[0].state), "closing_shown");
+    assert_eq!(shown.due(&policy()).unwrap(), (at(2), Task::Close(1)));
+    let unknown =
+        apply(&ending, Fact::Created { attempt: 1, outcome: Outcome::Unknown(fault()) }, at(2));
+    assert_eq!(name(&unknown.attempts[0].state), "closing_orphan");
+}
+
+#[test]
 fn rule_3_an_orphan_blocks_a_charge_but_rule_4_not_another_code() {
     let code = begin(&open(), Method::Alipay, at(0));
     let orphan =
