@@ -7,7 +7,7 @@
 
 use domain::{ChannelId, Controls, Method, Timestamp};
 
-use crate::{Board, CellKey, HealthState};
+use crate::{Board, CellKey, Lane, Request};
 
 /// A channel and method that could take the payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,65 +38,85 @@ pub struct Plan {
 
 /// Orders candidates. They come in the merchant's order: by method preference, then by the
 /// channel's rank. `tried` were tried for this payment before. `dice` is a fresh number in
-/// `[0, 1)`, for ramps.
+/// `[0, 1)`, for ramps, probes and exploration.
 ///
-/// When every candidate is unwell, one is tried all the same, the one that is to be probed
-/// first: a refusal for certain would lose the payment for certain (fail open). Only one: when
-/// everything fails the cause is common, and trying on would multiply the load by the number of
-/// channels just when there is least to spare.
+/// The choice is among the lanes of the first method that has one in service: another method
+/// is never imposed while the preferred one works. When every untried candidate is unwell,
+/// they are tried all the same in their order: a refusal for certain would lose the payment
+/// for certain (fail open). What is beyond a lane's headroom is not tried.
 pub fn plan(
     candidates: &[Candidate],
     tried: &[Candidate],
-    board: &Board,
+    board: &mut Board,
     controls: &Controls,
     dice: f64,
     now: Timestamp,
 ) -> Plan {
     let mut plan = Plan::default();
-    let mut unwell = Vec::new();
+    let mut open = Vec::with_capacity(candidates.len());
     for candidate in candidates {
         let why = if tried.contains(candidate) {
-            Some("already tried for this payment".to_owned())
+            "already tried for this payment".to_owned()
         } else if let Some(o) = controls.disabled(&candidate.channel, candidate.method, now) {
-            Some(format!("disabled by {}: {}", o.by, o.reason))
-        } else if let Some(state) = refused_by_health(candidate, board, dice, now) {
-            unwell.push((until(state), candidate.clone()));
-            Some(state.name().to_owned())
+            format!("disabled by {}: {}", o.by, o.reason)
         } else {
-            None
+            let key = CellKey { channel: candidate.channel.clone(), method: candidate.method };
+            open.push((candidate, board.lane(&key, now)));
+            continue;
         };
-        match why {
-            None => plan.order.push(candidate.clone()),
-            Some(why) => plan.excluded.push(Excluded { candidate: candidate.clone(), why }),
-        }
+        plan.excluded.push(Excluded { candidate: candidate.clone(), why });
     }
-    if plan.order.is_empty() && tried.is_empty() {
-        plan.order = unwell
-            .into_iter()
-            .min_by_key(|(until, _)| *until)
-            .map(|(_, c)| c)
-            .into_iter()
-            .collect();
-    }
+    let mut lanes: Vec<Lane> = Vec::with_capacity(open.len());
+    let best = groups(&open).find_map(|group| {
+        lanes.clear();
+        lanes.extend(group.iter().map(|(_, lane)| *lane));
+        best_of(&lanes, board, dice, now)
+    });
+    arrange(&mut plan, &open, best, board, now);
     plan
 }
 
-fn refused_by_health(
-    candidate: &Candidate,
-    board: &Board,
-    dice: f64,
-    now: Timestamp,
-) -> Option<HealthState> {
-    let key = CellKey { channel: candidate.channel.clone(), method: candidate.method };
-    let cell = board.cell(&key)?;
-    (!cell.admits(dice, now)).then_some(cell.state)
+/// Runs of candidates of one method.
+fn groups<'a>(
+    open: &'a [(&'a Candidate, Lane)],
+) -> impl Iterator<Item = &'a [(&'a Candidate, Lane)]> {
+    open.chunk_by(|(a, _), (b, _)| a.method == b.method)
 }
 
-/// When a cell that refuses would take a payment again, for comparison.
-fn until(state: HealthState) -> Timestamp {
-    match state {
-        HealthState::Down { until } => until,
-        _ => Timestamp::EPOCH,
+/// The choice among lanes, unless all are out and none is due for a probe.
+fn best_of(lanes: &[Lane], board: &mut Board, dice: f64, now: Timestamp) -> Option<Lane> {
+    let request = Request { candidates: lanes, issuer: None, spare: true, dice, now };
+    let alive = |lane: &Lane| !board.at(*lane).state.is_out() || board.at(*lane).probe_due(now);
+    if !lanes.iter().any(alive) {
+        return None;
+    }
+    board.choose(&request).map(|decision| decision.lane)
+}
+
+/// The best first, then what is in service in the merchant's order; the rest is left out.
+fn arrange(
+    plan: &mut Plan,
+    open: &[(&Candidate, Lane)],
+    best: Option<Lane>,
+    board: &Board,
+    now: Timestamp,
+) {
+    let first = open.iter().filter(|(_, lane)| Some(*lane) == best);
+    let rest = open.iter().filter(|(_, lane)| Some(*lane) != best);
+    for (candidate, lane) in first.chain(rest) {
+        let state = board.at(*lane).state;
+        let chosen = Some(*lane) == best;
+        let has_room = board.has_room(*lane, now);
+        if has_room && (chosen || !state.is_out()) {
+            plan.order.push((*candidate).clone());
+        } else {
+            let why = if has_room { state.name() } else { "at its limit" };
+            plan.excluded.push(Excluded { candidate: (*candidate).clone(), why: why.to_owned() });
+        }
+    }
+    if plan.order.is_empty() {
+        let fits = open.iter().filter(|(_, lane)| board.has_room(*lane, now));
+        plan.order = fits.map(|(candidate, _)| (*candidate).clone()).collect();
     }
 }
 
@@ -120,30 +140,20 @@ mod tests {
         let both = [candidate("alipay", Method::Alipay), candidate("stripe", Method::Alipay)];
         let mut board = Board::new(Settings::default());
         fell(&mut board, &both[0], now);
-        let plan = plan(&both, &[], &board, &Controls::default(), 0.5, now);
+        let plan = plan(&both, &[], &mut board, &Controls::default(), 0.5, now);
         assert_eq!(plan.order, both[1..]);
         assert_eq!(plan.excluded[0].why, "down");
     }
 
     #[test]
-    fn when_all_are_down_the_one_to_be_probed_first_is_tried_and_nothing_after_it() {
+    fn when_all_are_down_they_are_tried_in_their_order_but_never_twice() {
         let now = Timestamp::from_secs(10);
         let both = [candidate("alipay", Method::Alipay), candidate("stripe", Method::Alipay)];
         let mut board = Board::new(Settings::default());
-        fell(&mut board, &both[1], now);
-        fell(&mut board, &both[0], now + std::time::Duration::from_secs(1));
+        both.iter().for_each(|c| fell(&mut board, c, now));
         let none = Controls::default();
-        let now = now + std::time::Duration::from_secs(2);
-        assert_eq!(plan(&both, &[], &board, &none, 0.5, now).order, both[1..]);
-        assert!(plan(&both, &both[1..], &board, &none, 0.5, now).order.is_empty());
-    }
-
-    #[test]
-    fn a_channel_that_just_failed_is_followed_by_one_that_is_well() {
-        let now = Timestamp::from_secs(10);
-        let both = [candidate("alipay", Method::Alipay), candidate("stripe", Method::Alipay)];
-        let board = Board::new(Settings::default());
-        let none = Controls::default();
-        assert_eq!(plan(&both, &both[..1], &board, &none, 0.5, now).order, both[1..]);
+        assert_eq!(plan(&both, &[], &mut board, &none, 0.5, now).order, both);
+        assert_eq!(plan(&both, &both[..1], &mut board, &none, 0.5, now).order, both[1..]);
+        assert!(plan(&both, &both, &mut board, &none, 0.5, now).order.is_empty());
     }
 }

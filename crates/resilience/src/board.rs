@@ -1,0 +1,421 @@
+//! The health of all cells.
+//!
+//! A *lane* is a channel and a method: what a payment is sent on. Lanes are numbered once, so
+//! that a decision among a hundred of them touches no text and allocates nothing. Outcomes
+//! also go to the issuer's cell on the lane and, where a channel has several methods, to the
+//! channel's; the deepest level that alarms answers for the fault, since what it already
+//! explains is kept from the levels above.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::{ChannelId, Method, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::ages::Ages;
+use crate::choose::Leader;
+use crate::declines::{DeclineMix, DeclineShift};
+use crate::issuers::{Issuer, Issuers};
+use crate::latency::Latency;
+use crate::load::{Headroom, RetryBudget};
+use crate::rank::{Climate, Drifting, Estimate};
+use crate::{Cause, Cell, HealthState, Observation, Settings};
+
+/// Which cell.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CellKey {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The method on it.
+    pub method: Method,
+}
+
+/// The number of a channel and method on a board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lane(pub(crate) u16);
+
+/// Something sent whose outcome is told later.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    /// On which lane.
+    pub lane: Lane,
+    /// The customer's issuer, where known.
+    pub issuer: Option<Issuer>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Announced absence: drained before, probed at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Absence {
+    from: Timestamp,
+    until: Timestamp,
+}
+
+/// How long before an absence a lane is drained: what is in flight should land.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Ages are tested at `1 / STRETCH` of themselves.
+const STRETCH: f64 = 1.15;
+/// A call that is pending for longer was lost by us: its caller is gone.
+const CALLS_FORGOTTEN: Duration = Duration::from_secs(120);
+/// The same for a code that was shown.
+const CODES_FORGOTTEN: Duration = Duration::from_secs(2 * 3_600);
+/// Evidence at which a lane's outcomes no longer speak for its channel (nats).
+const APART: f64 = 6.0;
+
+/// A lane and all that is measured of it.
+#[derive(Clone, Debug)]
+pub(crate) struct LaneState {
+    pub(crate) cell: Cell,
+    pub(crate) channel: u16,
+    pub(crate) calls: Ages,
+    pub(crate) codes: Ages,
+    pub(crate) latency: Latency,
+    pub(crate) headroom: Option<Headroom>,
+    pub(crate) absence: Option<Absence>,
+    mix: DeclineMix,
+}
+
+impl LaneState {
+    /// Whether it may take one more now, by its headroom and, while slow, by its cap.
+    pub(crate) fn has_room(&self, now: Timestamp) -> bool {
+        self.headroom.is_none_or(|h| h.has_room(now))
+            && self.latency.cap().is_none_or(|cap| self.calls.pending() < cap)
+    }
+}
+
+/// What a choice needs to know of a lane, small enough that a hundred stay at hand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Glance {
+    pub(crate) state: HealthState,
+    pub(crate) ails: bool,
+    /// Results that the estimate rests on.
+    pub(crate) known: f64,
+    /// The calm estimate, or what a fault has left.
+    pub(crate) calm: Estimate,
+    /// The estimate is a fault's, which does not drift.
+    pub(crate) fixed: bool,
+    pub(crate) drifting: Drifting,
+    pub(crate) next_probe: Timestamp,
+}
+
+impl Glance {
+    fn at(cell: &Cell) -> Glance {
+        let ails = cell.ails();
+        Glance {
+            state: cell.state,
+            ails,
+            known: cell.known(),
+            calm: cell.estimate(&Climate::default(), cell.changed_at),
+            fixed: cell.trouble.is_some() && (ails || cell.state.is_out()),
+            drifting: cell.drifting,
+            next_probe: cell.next_probe,
+        }
+    }
+
+    pub(crate) fn estimate(&self, climate: &Climate, now: Timestamp) -> Estimate {
+        if self.fixed || !climate.drifting() {
+            return self.calm;
+        }
+        self.drifting.estimate(climate.anchor(self.calm.mean, self.known), now)
+    }
+
+    pub(crate) fn probe_due(&self, now: Timestamp) -> bool {
+        (self.ails || self.state.is_out()) && now >= self.next_probe
+    }
+}
+
+/// A channel over all of its methods.
+#[derive(Clone, Debug)]
+struct ChannelState {
+    id: ChannelId,
+    cell: Cell,
+    lanes: u16,
+}
+
+/// The health of all cells.
+#[derive(Clone, Debug)]
+pub struct Board {
+    names: BTreeMap<CellKey, Lane>,
+    pub(crate) lanes: Vec<LaneState>,
+    /// One for each lane, kept in step with its cell.
+    pub(crate) glances: Vec<Glance>,
+    channels: Vec<ChannelState>,
+    pub(crate) issuers: Issuers,
+    pub(crate) leaders: Vec<Leader>,
+    pub(crate) climate: Climate,
+    pub(crate) settings: Settings,
+    retries: RetryBudget,
+}
+
+impl Default for Board {
+    fn default() -> Board {
+        Board::new(Settings::default())
+    }
+}
+
+impl Board {
+    /// An empty board; every cell begins healthy.
+    pub fn new(settings: Settings) -> Board {
+        Board {
+            names: BTreeMap::new(),
+            lanes: Vec::new(),
+            glances: Vec::new(),
+            channels: Vec::new(),
+            issuers: Issuers::default(),
+            leaders: Vec::new(),
+            climate: Climate::default(),
+            retries: RetryBudget::new(settings.retry_share),
+            settings,
+        }
+    }
+
+    /// The lane of a cell; made when it is new.
+    pub fn lane(&mut self, key: &CellKey, now: Timestamp) -> Lane {
+        if let Some(lane) = self.names.get(key) {
+            return *lane;
+        }
+        let channel = self.channel(&key.channel, now);
+        let lane = Lane(u16::try_from(self.lanes.len()).expect("fewer than 65,536 lanes"));
+        self.channels[usize::from(channel)].lanes += 1;
+        self.lanes.push(LaneState {
+            cell: Cell::new(now, &self.settings),
+            channel,
+            calls: Ages::new([0.3, 0.9], 1_024, CALLS_FORGOTTEN),
+            codes: Ages::new([0.5, 0.9], 1_024, CODES_FORGOTTEN),
+            latency: Latency::default(),
+            headroom: None,
+            absence: None,
+            mix: DeclineMix::default(),
+        });
+        self.glances.push(Glance::at(&self.lanes[usize::from(lane.0)].cell));
+        self.names.insert(key.clone(), lane);
+        lane
+    }
+
+    /// Brings the glance at a lane up to date; after every change of its cell.
+    fn look(&mut self, lane: Lane) {
+        let index = usize::from(lane.0);
+        self.glances[index] = Glance::at(&self.lanes[index].cell);
+    }
+
+    fn channel(&mut self, id: &ChannelId, now: Timestamp) -> u16 {
+        let found = self.channels.iter().position(|c| c.id == *id);
+        let index = found.unwrap_or_else(|| {
+            let cell = Cell::new(now, &self.settings);
+            self.channels.push(ChannelState { id: id.clone(), cell, lanes: 0 });
+            self.channels.len() - 1
+        });
+        u16::try_from(index).expect("fewer channels than lanes")
+    }
+
+    /// Takes the outcome of a call in, of which no more is known than its cell.
+    pub fn record(&mut self, key: &CellKey, seen: Observation, now: Timestamp) {
+        let lane = self.lane(key, now);
+        self.learn(Sent { lane, issuer: None, at: now }, seen, now);
+    }
+
+    /// Takes in the outcome of what was sent: of a call, or of a payment.
+    pub fn learn(&mut self, sent: Sent, seen: Observation, now: Timestamp) {
+        let speaks = match sent.issuer {
+            Some(issuer) => {
+                let key = (sent.lane, issuer);
+                self.issuers.record(key, seen, (sent.at, now), &self.settings)
+            }
+            None => true,
+        };
+        let Board { lanes, climate, settings, .. } = self;
+        let Some(lane) = lanes.get_mut(usize::from(sent.lane.0)) else { return };
+        // A lane that is out needs every word about its recovery.
+        if !speaks && !lane.cell.state.is_out() {
+            return;
+        }
+        let apart = lane.cell.state.is_out() || lane.cell.statistic >= APART;
+        lane.cell.record(seen, sent.at, now, climate, settings);
+        let channel = lane.channel;
+        self.look(sent.lane);
+        if !apart {
+            self.learn_channel(channel, seen, (sent.at, now));
+        }
+    }
+
+    /// A channel of several methods that fails on all of them falls as a whole.
+    fn learn_channel(&mut self, channel: u16, seen: Observation, at: (Timestamp, Timestamp)) {
+        let Board { lanes, glances, channels, settings, .. } = self;
+        let Some(state) = channels.get_mut(usize::from(channel)).filter(|c| c.lanes > 1) else {
+            return;
+        };
+        state.cell.record(seen, at.0, at.1, &mut Climate::default(), settings);
+        if state.cell.state.is_out() {
+            let cause = state.cell.trouble.map_or(Cause::Technical, |t| t.cause);
+            state.cell.absolve(at.1);
+            for (lane, glance) in lanes.iter_mut().zip(glances) {
+                if lane.channel == channel && !lane.cell.state.is_out() {
+                    lane.cell.fall(cause, at.1, settings);
+                    *glance = Glance::at(&lane.cell);
+                }
+            }
+        }
+    }
+
+    /// Notes that a call has left; its answer, or that it was given up, is told to
+    /// [`Board::answered`]. `dice` in `[0, 1)` jitters timers.
+    pub fn sent_lane(&mut self, sent: Sent, dice: f64) {
+        if let Some(issuer) = sent.issuer {
+            self.issuers.sent(sent.lane, issuer, dice, sent.at);
+        }
+        let Some(lane) = self.lanes.get_mut(usize::from(sent.lane.0)) else { return };
+        lane.cell.sent(dice, sent.at);
+        lane.calls.begin(sent.at);
+        if let Some(headroom) = &mut lane.headroom {
+            headroom.take(sent.at);
+        }
+        self.look(sent.lane);
+    }
+
+    /// Notes that a call was answered, or given up after its time-out.
+    pub fn answered(&mut self, sent: Sent, answered: bool, now: Timestamp) {
+        let Some(lane) = self.lanes.get_mut(usize::from(sent.lane.0)) else { return };
+        lane.calls.end(sent.at, answered, now);
+        if answered {
+            lane.latency.take(now.since(sent.at), lane.calls.pending());
+        }
+    }
+
+    /// Notes that a code or link was shown; whether it was paid is told to [`Board::paid`].
+    pub fn shown(&mut self, lane: Lane, at: Timestamp) {
+        if let Some(lane) = self.lanes.get_mut(usize::from(lane.0)) {
+            lane.codes.begin(at);
+        }
+    }
+
+    /// Notes that what was shown at `shown_at` was paid, or ended unpaid.
+    pub fn paid(&mut self, lane: Lane, shown_at: Timestamp, paid: bool, now: Timestamp) {
+        if let Some(lane) = self.lanes.get_mut(usize::from(lane.0)) {
+            lane.codes.end(shown_at, paid, now);
+        }
+    }
+
+    /// Takes in why a payment was declined; tells when the mix of reasons has shifted.
+    pub fn declined(&mut self, lane: Lane, kind: usize) -> Option<DeclineShift> {
+        self.lanes.get_mut(usize::from(lane.0)).and_then(|l| l.mix.take(kind))
+    }
+
+    /// Looks at what time alone tells: calls that are not answered, codes that are not paid,
+    /// absences that begin. To be called about every 50 ms.
+    pub fn tick(&mut self, now: Timestamp) {
+        let Board { lanes, glances, settings, .. } = self;
+        for (lane, glance) in lanes.iter_mut().zip(glances) {
+            if let Some(absence) = lane.absence {
+                if now >= absence.until {
+                    lane.absence = None;
+                } else if now + DRAIN >= absence.from && !lane.cell.state.is_out() {
+                    lane.cell.pause(absence.until, now);
+                    *glance = Glance::at(&lane.cell);
+                }
+            }
+            if lane.cell.state.is_out() {
+                // What was begun before it fell, and its probes, have had their say.
+                lane.calls.reset();
+                lane.codes.reset();
+                continue;
+            }
+            let stretch = STRETCH * lane.latency.ratio();
+            if lane.calls.pending() > 0 && lane.calls.test(stretch, now) >= settings.silence_nats {
+                lane.cell.fall(Cause::Hang, now, settings);
+                *glance = Glance::at(&lane.cell);
+            } else if lane.codes.pending() > 0
+                && lane.codes.test(STRETCH, now) >= settings.silence_nats
+            {
+                lane.cell.fall(Cause::Conversion, now, settings);
+                *glance = Glance::at(&lane.cell);
+            }
+        }
+    }
+
+    /// Announces that a lane will be away; it is drained before and probed at the end.
+    pub fn announce_absence(&mut self, lane: Lane, from: Timestamp, until: Timestamp) {
+        if let Some(lane) = self.lanes.get_mut(usize::from(lane.0)) {
+            lane.absence = Some(Absence { from, until });
+        }
+    }
+
+    /// Sets what a lane can stand, payments a second; `None` is no limit.
+    pub fn set_headroom(&mut self, lane: Lane, per_second: Option<f64>, now: Timestamp) {
+        if let Some(lane) = self.lanes.get_mut(usize::from(lane.0)) {
+            lane.headroom = per_second.map(|rate| Headroom::new(rate, now));
+        }
+    }
+
+    /// Notes a first attempt, which earns a share of a retry.
+    pub fn first_attempt(&mut self) {
+        self.retries.earn();
+    }
+
+    /// Takes one retry from the fleet's budget; `false` when it is spent.
+    pub fn may_retry(&mut self) -> bool {
+        self.retries.spend()
+    }
+
+    /// Notes that a payment was sent to a cell.
+    pub fn sent(&mut self, key: &CellKey, now: Timestamp) {
+        let lane = self.lane(key, now);
+        let state = &mut self.lanes[usize::from(lane.0)];
+        state.cell.sent(0.5, now);
+        if let Some(headroom) = &mut state.headroom {
+            headroom.take(now);
+        }
+        self.look(lane);
+    }
+
+    /// Notes that a call has left for a cell; its answer is told to [`Board::answered`].
+    pub fn called(&mut self, key: &CellKey, now: Timestamp) -> Sent {
+        let lane = self.lane(key, now);
+        self.lanes[usize::from(lane.0)].calls.begin(now);
+        Sent { lane, issuer: None, at: now }
+    }
+
+    /// A cell, once something was seen of it.
+    pub fn cell(&self, key: &CellKey) -> Option<&Cell> {
+        self.names.get(key).map(|lane| self.at(*lane))
+    }
+
+    /// All cells of which something was seen.
+    pub fn cells(&self) -> impl Iterator<Item = (&CellKey, &Cell)> {
+        self.names.iter().map(|(key, lane)| (key, self.at(*lane)))
+    }
+
+    /// The latency of a lane.
+    pub fn latency(&self, lane: Lane) -> &Latency {
+        &self.lanes[usize::from(lane.0)].latency
+    }
+
+    /// Evidence that calls on a lane hang and that its codes are not paid, nats.
+    pub fn silence(&self, lane: Lane) -> (f64, f64) {
+        let lane = &self.lanes[usize::from(lane.0)];
+        (lane.calls.statistic(), lane.codes.statistic())
+    }
+
+    /// Until when an issuer counts as failing on all lanes.
+    pub fn issuer_sick_until(&self, issuer: Issuer) -> Option<Timestamp> {
+        self.issuers.sick_until(issuer)
+    }
+
+    /// Whether rates stand still or drift.
+    pub fn climate(&self) -> &Climate {
+        &self.climate
+    }
+
+    /// Whether a lane may take one more now.
+    pub fn has_room(&self, lane: Lane, now: Timestamp) -> bool {
+        self.lanes[usize::from(lane.0)].has_room(now)
+    }
+
+    pub(crate) fn glance(&self, lane: Lane) -> &Glance {
+        &self.glances[usize::from(lane.0)]
+    }
+
+    pub(crate) fn at(&self, lane: Lane) -> &Cell {
+        &self.lanes[usize::from(lane.0)].cell
+    }
+}
