@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChannelId, Method, Timestamp};
+use crate::{ChannelId, Maintenance, Method, Timestamp};
 
 /// An operator took a channel, or one method of it, out of service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Controls {
     pub version: u64,
     /// Channels out of service.
     pub overrides: Vec<Override>,
+    /// Planned absences that operators stated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub maintenance: Vec<Maintenance>,
 }
 
 impl Controls {
@@ -71,7 +74,24 @@ impl Controls {
             !(o.channel == *channel && o.method == method) && o.until.is_none_or(|u| now < u)
         };
         let overrides = self.overrides.iter().filter(kept).cloned().collect();
-        Controls { version: self.version + 1, overrides }
+        Controls { version: self.version + 1, overrides, ..self.clone() }
+    }
+
+    /// With one more planned absence; those that are over are dropped.
+    pub fn plan_absence(&self, new: Maintenance, now: Timestamp) -> Controls {
+        let mut next = self.clone();
+        next.version += 1;
+        next.maintenance.retain(|known| known.id != new.id && !known.is_over(now));
+        next.maintenance.push(new);
+        next
+    }
+
+    /// Without a planned absence.
+    pub fn drop_absence(&self, id: &str) -> Controls {
+        let mut next = self.clone();
+        next.version += 1;
+        next.maintenance.retain(|known| known.id != id);
+        next
     }
 }
 
@@ -100,6 +120,29 @@ mod tests {
         let controls = controls.disable(off(Some(Method::Card), None), now);
         let controls = controls.enable(&channel, None, now);
         assert!(controls.overrides.is_empty());
+        assert_eq!(controls.version, 3);
+    }
+
+    #[test]
+    fn a_planned_absence_survives_other_changes_and_goes_when_it_is_over() {
+        let now = Timestamp::from_secs(1_000);
+        let away = |id: &str, from, until| Maintenance {
+            id: id.to_owned(),
+            scope: crate::Scope { method: Some(Method::Alipay), ..Default::default() },
+            when: crate::When::Once { from, until },
+            by: "li".into(),
+            reason: "announced".into(),
+            since: now,
+        };
+        let hour = Duration::from_secs(3_600);
+        let controls = Controls::default().plan_absence(away("a", now, now + hour), now);
+        let channel = ChannelId::new("alipay-main").unwrap();
+        let controls = controls.enable(&channel, None, now);
+        assert_eq!(controls.maintenance.len(), 1);
+        let later = now + hour;
+        let controls = controls.plan_absence(away("b", later, later + hour), later);
+        assert_eq!(controls.maintenance.len(), 1);
+        assert_eq!(controls.drop_absence("b").maintenance, []);
         assert_eq!(controls.version, 3);
     }
 }

@@ -270,6 +270,7 @@ fn terms(fields: &mut Fields<'_>, order: Option<&OrderNo>) -> Terms {
         device,
         token: fields.text("token", &TOKEN),
         metadata: metadata(fields),
+        pinned: None,
     }
 }
 

@@ -216,6 +216,7 @@ impl World {
                 device: Device::Qr,
                 token: client.token.then(|| "card".to_owned()),
                 metadata: BTreeMap::new(),
+                pinned: None,
             },
             expires_in: client.expires_in_s.map(Duration::from_secs),
         })

@@ -282,3 +282,25 @@ fn rule_17_an_unknown_charge_reaches_a_person_after_an_hour_and_leaves_it_when_s
     let paid = Fact::Queried { attempt: 1, outcome: Outcome::Ok(OrderState::Paid(receipt())) };
     assert_eq!(apply(&late, paid, at(3701)).review, None);
 }
+
+#[test]
+fn rule_11_a_synthetic_payment_that_was_paid_goes_back_by_itself_exactly_once() {
+    let mut payment = open();
+    payment.terms.purpose = Purpose::Synthetic;
+    let shown = begin(&payment, Method::Alipay, at(0));
+    let shown =
+        apply(&shown, Fact::Created { attempt: 1, outcome: Outcome::Ok(presented()) }, at(1));
+    let noticed = Fact::Noticed { attempt: 1, state: OrderState::Paid(receipt()) };
+    // Paid while it was shown, and paid after it was cancelled and expired.
+    let early = apply(&shown, noticed.clone(), at(2));
+    let ending = apply(&shown, Fact::CancelAsked, at(2));
+    let closed = Fact::CloseAnswered { attempt: 1, outcome: Outcome::Ok(CloseState::Closed) };
+    let cancelled = apply(&ending, closed, at(3));
+    assert_eq!(cancelled.status(), Status::Cancelled);
+    let late = apply(&cancelled, noticed.clone(), at(4));
+    for (paid, reason) in [(early, RefundReason::Synthetic), (late, RefundReason::Late)] {
+        assert_eq!(paid.refunds.len(), 1);
+        assert_eq!((paid.refunds[0].amount, paid.refunds[0].reason), (cny(100), reason));
+        assert_eq!(apply(&paid, noticed.clone(), at(5)), paid, "hearing it again changes nothing");
+    }
+}

@@ -161,6 +161,7 @@ pub(crate) fn wish(order: &str, methods: &[Method], token: Option<&str>) -> NewP
             device: Device::Qr,
             token: token.map(str::to_owned),
             metadata: Default::default(),
+            pinned: None,
         },
         expires_in: None,
     }

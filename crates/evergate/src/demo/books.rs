@@ -92,7 +92,7 @@ pub(super) fn totals(payments: &[Payment]) -> Totals {
             let done = matches!(refund.progress, RefundProgress::Succeeded { .. });
             match refund.reason {
                 RefundReason::Merchant => totals.refunds += u64::from(done),
-                RefundReason::Duplicate | RefundReason::Late => {
+                RefundReason::Duplicate | RefundReason::Late | RefundReason::Synthetic => {
                     totals.refunded_seconds += u64::from(done);
                 }
             }

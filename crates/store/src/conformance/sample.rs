@@ -62,6 +62,7 @@ pub fn terms() -> Terms {
         device: Device::Qr,
         token: None,
         metadata: BTreeMap::from([("cart".into(), "c-1".into())]),
+        pinned: None,
     }
 }
 
