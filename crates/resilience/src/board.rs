@@ -50,6 +50,37 @@ pub struct Sent {
 pub(crate) struct Absence {
     from: Timestamp,
     until: Timestamp,
+    /// The lane was drained for it. Once only: when it proves itself before the end, by
+    /// synthetic payments, it may come back before the end.
+    begun: bool,
+}
+
+/// How bad somebody else says that something is: its provider, a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Slow, or fails for some.
+    Minor,
+    /// Fails.
+    Major,
+}
+
+impl Severity {
+    /// The name in the API and in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Minor => "minor",
+            Severity::Major => "major",
+        }
+    }
+
+    /// The share of the evidence that it stands for.
+    fn share(self) -> f64 {
+        match self {
+            Severity::Minor => 0.25,
+            Severity::Major => 0.5,
+        }
+    }
 }
 
 /// How long before an absence a lane is drained: what is in flight should land.
@@ -309,7 +340,8 @@ impl Board {
             if let Some(absence) = lane.absence {
                 if now >= absence.until {
                     lane.absence = None;
-                } else if now + DRAIN >= absence.from && !lane.cell.state.is_out() {
+                } else if now + DRAIN >= absence.from && !absence.begun {
+                    lane.absence = Some(Absence { begun: true, ..absence });
                     lane.cell.pause(absence.until, now);
                     *glance = Glance::at(&lane.cell);
                 }
@@ -334,9 +366,43 @@ impl Board {
     }
 
     /// Announces that a lane will be away; it is drained before and probed at the end.
+    /// The same absence may be announced again and again.
     pub fn announce_absence(&mut self, lane: Lane, from: Timestamp, until: Timestamp) {
         if let Some(lane) = self.lanes.get_mut(usize::from(lane.0)) {
-            lane.absence = Some(Absence { from, until });
+            let same = |known: &Absence| known.from == from && known.until == until;
+            if !lane.absence.as_ref().is_some_and(same) {
+                lane.absence = Some(Absence { from, until, begun: false });
+            }
+        }
+    }
+
+    /// Takes an announced absence back; a lane that was drained for it may be probed now.
+    pub fn recall_absence(&mut self, lane: Lane, now: Timestamp) {
+        let Some(state) = self.lanes.get_mut(usize::from(lane.0)) else { return };
+        if state.absence.take().is_some_and(|absence| absence.begun) {
+            state.cell.recall(now);
+            self.look(lane);
+        }
+    }
+
+    /// Replaces the announced absences of banks on lanes: their customers are sent elsewhere.
+    pub fn announce_issuer_absences(
+        &mut self,
+        all: impl IntoIterator<Item = (Lane, Issuer, Timestamp, Timestamp)>,
+    ) {
+        let absences = all.into_iter().map(|(lane, issuer, from, until)| {
+            ((lane, issuer), (from - DRAIN, until))
+        });
+        self.issuers.set_absences(absences.collect());
+    }
+
+    /// Takes in that somebody else says that a lane is broken. It is suspect then and needs
+    /// less evidence of its own to fall, and never falls by this alone.
+    pub fn hint(&mut self, lane: Lane, severity: Severity, now: Timestamp) {
+        let Board { lanes, settings, .. } = self;
+        if let Some(state) = lanes.get_mut(usize::from(lane.0)) {
+            state.cell.hint(severity.share(), now, settings);
+            self.look(lane);
         }
     }
 

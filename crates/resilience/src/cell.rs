@@ -530,6 +530,29 @@ impl Cell {
         self.enter(HealthState::Down { until }, now);
     }
 
+    /// Somebody else says that it is broken: fewer outcomes of its own are needed to believe
+    /// that, and its own successes still refute it.
+    pub(crate) fn hint(&mut self, share: f64, now: Timestamp, settings: &Settings) {
+        if self.state.is_out() {
+            return;
+        }
+        let base = self.technical.base.cautious(hour_of(now), 1.0);
+        self.technical.bank.head_start(share, base);
+        self.statistic = self.technical.bank.statistic().max(self.approval.bank.statistic());
+        if self.state == HealthState::Healthy && self.statistic >= settings.suspect_nats {
+            self.enter(HealthState::Suspect, now);
+        }
+    }
+
+    /// Its absence was called off: it may be probed now.
+    pub(crate) fn recall(&mut self, now: Timestamp) {
+        let away = self.trouble.is_some_and(|t| t.cause == Cause::Maintenance);
+        if away && matches!(self.state, HealthState::Down { .. }) {
+            self.state = HealthState::Down { until: now };
+            self.next_probe = now;
+        }
+    }
+
     /// Takes back a fall that turned out to be another's fault.
     pub(crate) fn absolve(&mut self, now: Timestamp) {
         self.trouble = None;

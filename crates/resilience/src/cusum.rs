@@ -120,6 +120,15 @@ impl Bank {
         worst.map_or((0, 0), |arm| (arm.good, arm.since))
     }
 
+    /// Begins as if this share of the evidence for "broken" were there already (Lucas and
+    /// Crosier 1982). Good outcomes wear it off like any evidence; below 1 it is no alarm.
+    pub(crate) fn head_start(&mut self, share: f64, base: f64) {
+        self.rescore(base);
+        for arm in &mut self.arms[..MILD] {
+            arm.sum = arm.sum.max(share.clamp(0.0, 0.9) * arm.limit);
+        }
+    }
+
     /// Forgets what was going on.
     pub fn reset(&mut self) {
         for arm in &mut self.arms {

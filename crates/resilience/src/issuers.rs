@@ -71,12 +71,14 @@ pub(crate) struct Issuers {
     lanes: HashMap<Issuer, Vec<Lane>>,
     sick: HashMap<Issuer, Timestamp>,
     out: u32,
+    /// Announced: from, drain included, until.
+    absences: HashMap<(Lane, Issuer), (Timestamp, Timestamp)>,
 }
 
 impl Issuers {
     /// Whether every issuer is fine everywhere, which spares the look-ups.
     pub(crate) fn all_fine(&self) -> bool {
-        self.out == 0
+        self.out == 0 && self.absences.is_empty()
     }
 
     /// Until when an issuer counts as failing everywhere.
@@ -84,7 +86,18 @@ impl Issuers {
         self.sick.get(&issuer).copied()
     }
 
+    pub(crate) fn set_absences(
+        &mut self,
+        absences: HashMap<(Lane, Issuer), (Timestamp, Timestamp)>,
+    ) {
+        self.absences = absences;
+    }
+
     pub(crate) fn on_lane(&self, lane: Lane, issuer: Issuer, now: Timestamp) -> OnLane {
+        let away = self.absences.get(&(lane, issuer));
+        if away.is_some_and(|(from, until)| *from <= now && now < *until) {
+            return OnLane::Out { probe_due: false };
+        }
         match self.cells.get(&(lane, issuer)) {
             Some(known) if known.cell.state.is_out() && known.doubt => OnLane::Doubtful,
             Some(known) if known.cell.state.is_out() => {

@@ -32,7 +32,7 @@ mod settings;
 
 pub use ages::Ages;
 pub use base::{Base, Prior};
-pub use board::{Board, CellKey, Lane, Sent};
+pub use board::{Board, CellKey, Lane, Sent, Severity};
 pub use cell::{Cause, Cell, HealthState, Observation, Trouble};
 pub use choose::{Decision, Request, Why};
 pub use cusum::{ARMS, Bank, MILD, RATIOS, Verdict, fallen, run_limit};
