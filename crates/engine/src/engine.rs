@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use domain::{
     ChannelId, Class, Controls, Event, MerchantId, Method, Override, Payment, PaymentId, Timestamp,
 };
-use resilience::{Board, CellKey, HealthState, Observation, Settings};
+use resilience::{Board, CellKey, HealthState, Observation, Sent, Settings};
 use store::{AuditLine, Store, StoreError};
 use tokio::sync::{Notify, watch};
 
@@ -196,13 +196,28 @@ impl Engine {
         Err(EngineError::Busy)
     }
 
-    /// Takes the outcome of a call into the health of its cell. A decline is a good sign
-    /// (rule 11).
-    pub(crate) fn observe(&self, channel: &ChannelId, method: Method, class: Class) {
+    /// Notes that a call leaves; what is not answered is evidence as well.
+    pub(crate) fn called(&self, channel: &ChannelId, method: Method) -> Sent {
         let key = CellKey { channel: channel.clone(), method };
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        board.called(&key, self.now())
+    }
+
+    /// Looks at what silence tells about channels; to be called about every 50 ms.
+    pub fn watch_health(&self) {
+        let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        board.tick(self.now());
+    }
+
+    /// Takes the outcome of a call into the health of its cell. A decline is a good sign
+    /// (rule 11).
+    pub(crate) fn observe(&self, sent: Sent, channel: &ChannelId, method: Method, class: Class) {
+        let key = CellKey { channel: channel.clone(), method };
+        let now = self.now();
+        let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
         let before = board.cell(&key).map(|c| c.state.name());
-        board.record(&key, Observation::of(class), self.now());
+        board.answered(sent, class != Class::Unknown, now);
+        board.learn(sent, Observation::of(class), now);
         let after = board.cell(&key).map(|c| c.state.name());
         drop(board);
         if before.is_some() && before != after {

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use domain::{Choice, Considered, Flow, Method, Payment, Timestamp};
-use resilience::{Candidate, CellKey, Plan};
+use resilience::{Candidate, CellKey, Issuer, Plan};
 
 use crate::{Channel, Engine, Options};
 
@@ -35,7 +35,8 @@ impl Engine {
         let dice = self.parts.entropy.dice();
         let controls = self.controls.load();
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
-        let plan = resilience::plan(&candidates, &tried, &board, &controls, dice, now);
+        let issuer = payment.terms.issuer.as_deref().map(Issuer::of);
+        let plan = resilience::plan(&candidates, &tried, &mut board, &controls, issuer, dice, now);
         let best = plan.order.first()?.clone();
         board.sent(&CellKey { channel: best.channel.clone(), method: best.method }, now);
         drop(board);

@@ -201,11 +201,12 @@ impl Engine {
         op: &Operation,
         until: Timestamp,
     ) -> Answer {
+        let sent = self.called(channel, method);
         let answer = self.parts.caller.call(channel, op, until).await;
         // A call that this process had no time or place for says nothing about the channel:
         // else an overloaded gateway would take every channel for dead.
         if !answer.code().is_some_and(|code| OWN_CAUSES.contains(&code)) {
-            self.observe(channel, method, answer.class());
+            self.observe(sent, channel, method, answer.class());
         }
         answer
     }

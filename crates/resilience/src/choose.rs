@@ -161,7 +161,8 @@ impl Board {
         if room(&choice.lane) {
             return Some(choice);
         }
-        let fits = |lane: &Lane| room(lane) && serves(self.glance(*lane)) && !ramps(self.glance(*lane));
+        let fits =
+            |lane: &Lane| room(lane) && serves(self.glance(*lane)) && !ramps(self.glance(*lane));
         let index = request.candidates.iter().position(fits)?;
         Some(Decision { index, lane: request.candidates[index], why: Why::Overflow })
     }
@@ -181,7 +182,8 @@ impl Board {
         let Leader { home, stand_in, .. } = self.leaders[slot];
         let z = if self.climate.drifting() { Z_DRIFT } else { Z_CALM };
         if self.glance(home).ails {
-            let kept = stand_in.filter(|lane| serves(self.glance(*lane)) && !self.glance(*lane).ails);
+            let kept =
+                stand_in.filter(|lane| serves(self.glance(*lane)) && !self.glance(*lane).ails);
             let lane = self.stand_in(request, home, kept);
             self.leaders[slot].stand_in = lane;
             return match lane {

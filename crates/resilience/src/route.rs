@@ -7,7 +7,7 @@
 
 use domain::{ChannelId, Controls, Method, Timestamp};
 
-use crate::{Board, CellKey, Lane, Request};
+use crate::{Board, CellKey, Issuer, Lane, Request};
 
 /// A channel and method that could take the payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,14 +41,19 @@ pub struct Plan {
 /// `[0, 1)`, for ramps, probes and exploration.
 ///
 /// The choice is among the lanes of the first method that has one in service: another method
-/// is never imposed while the preferred one works. When every untried candidate is unwell,
-/// they are tried all the same in their order: a refusal for certain would lose the payment
-/// for certain (fail open). What is beyond a lane's headroom is not tried.
+/// is never imposed while the preferred one works. What is beyond a lane's headroom is not
+/// tried.
+///
+/// When every candidate is unwell, one is tried all the same, the one that is to be probed
+/// first: a refusal for certain would lose the payment for certain (fail open). Only one: when
+/// everything fails the cause is common, and trying on would multiply the load by the number of
+/// channels just when there is least to spare.
 pub fn plan(
     candidates: &[Candidate],
     tried: &[Candidate],
     board: &mut Board,
     controls: &Controls,
+    issuer: Option<Issuer>,
     dice: f64,
     now: Timestamp,
 ) -> Plan {
@@ -70,9 +75,12 @@ pub fn plan(
     let best = groups(&open).find_map(|group| {
         lanes.clear();
         lanes.extend(group.iter().map(|(_, lane)| *lane));
-        best_of(&lanes, board, dice, now)
+        best_of(&lanes, board, issuer, dice, now)
     });
     arrange(&mut plan, &open, best, board, now);
+    if plan.order.is_empty() && tried.is_empty() {
+        plan.order.extend(fail_open(&open, board, now));
+    }
     plan
 }
 
@@ -84,8 +92,14 @@ fn groups<'a>(
 }
 
 /// The choice among lanes, unless all are out and none is due for a probe.
-fn best_of(lanes: &[Lane], board: &mut Board, dice: f64, now: Timestamp) -> Option<Lane> {
-    let request = Request { candidates: lanes, issuer: None, spare: true, dice, now };
+fn best_of(
+    lanes: &[Lane],
+    board: &mut Board,
+    issuer: Option<Issuer>,
+    dice: f64,
+    now: Timestamp,
+) -> Option<Lane> {
+    let request = Request { candidates: lanes, issuer, spare: true, dice, now };
     let alive = |lane: &Lane| !board.at(*lane).state.is_out() || board.at(*lane).probe_due(now);
     if !lanes.iter().any(alive) {
         return None;
@@ -114,10 +128,13 @@ fn arrange(
             plan.excluded.push(Excluded { candidate: (*candidate).clone(), why: why.to_owned() });
         }
     }
-    if plan.order.is_empty() {
-        let fits = open.iter().filter(|(_, lane)| board.has_room(*lane, now));
-        plan.order = fits.map(|(candidate, _)| (*candidate).clone()).collect();
-    }
+}
+
+/// The one that is to be probed first, of those that have room.
+fn fail_open(open: &[(&Candidate, Lane)], board: &Board, now: Timestamp) -> Option<Candidate> {
+    let fits = open.iter().filter(|(_, lane)| board.has_room(*lane, now));
+    fits.min_by_key(|(_, lane)| board.at(*lane).next_probe)
+        .map(|(candidate, _)| (*candidate).clone())
 }
 
 #[cfg(test)]
@@ -134,26 +151,38 @@ mod tests {
         (0..5).for_each(|_| board.record(&key, Observation::Bad, now));
     }
 
+    fn planned(both: &[Candidate], tried: &[Candidate], board: &mut Board, now: Timestamp) -> Plan {
+        plan(both, tried, board, &Controls::default(), None, 0.5, now)
+    }
+
     #[test]
     fn a_down_channel_is_left_out_and_said_so() {
         let now = Timestamp::from_secs(10);
         let both = [candidate("alipay", Method::Alipay), candidate("stripe", Method::Alipay)];
         let mut board = Board::new(Settings::default());
         fell(&mut board, &both[0], now);
-        let plan = plan(&both, &[], &mut board, &Controls::default(), 0.5, now);
+        let plan = planned(&both, &[], &mut board, now);
         assert_eq!(plan.order, both[1..]);
         assert_eq!(plan.excluded[0].why, "down");
     }
 
     #[test]
-    fn when_all_are_down_they_are_tried_in_their_order_but_never_twice() {
+    fn when_all_are_down_the_one_to_be_probed_first_is_tried_and_nothing_after_it() {
         let now = Timestamp::from_secs(10);
         let both = [candidate("alipay", Method::Alipay), candidate("stripe", Method::Alipay)];
         let mut board = Board::new(Settings::default());
-        both.iter().for_each(|c| fell(&mut board, c, now));
-        let none = Controls::default();
-        assert_eq!(plan(&both, &[], &mut board, &none, 0.5, now).order, both);
-        assert_eq!(plan(&both, &both[..1], &mut board, &none, 0.5, now).order, both[1..]);
-        assert!(plan(&both, &both, &mut board, &none, 0.5, now).order.is_empty());
+        fell(&mut board, &both[1], now);
+        fell(&mut board, &both[0], now + std::time::Duration::from_secs(1));
+        let now = now + std::time::Duration::from_secs(2);
+        assert_eq!(planned(&both, &[], &mut board, now).order, both[1..]);
+        assert!(planned(&both, &both[1..], &mut board, now).order.is_empty());
+    }
+
+    #[test]
+    fn a_channel_that_just_failed_is_followed_by_one_that_is_well() {
+        let now = Timestamp::from_secs(10);
+        let both = [candidate("alipay", Method::Alipay), candidate("stripe", Method::Alipay)];
+        let mut board = Board::new(Settings::default());
+        assert_eq!(planned(&both, &both[..1], &mut board, now).order, both[1..]);
     }
 }
