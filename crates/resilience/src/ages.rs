@@ -86,6 +86,8 @@ enum End {
     Ended,
     /// Given up; it counts as pending at its age for good.
     Never,
+    /// It says nothing: it failed for a reason that is seen elsewhere, or was ours to end.
+    Void,
 }
 
 /// The test, for one lane and one kind of waiting.
@@ -145,6 +147,20 @@ impl Ages {
         }
     }
 
+    /// Notes an end that says nothing about how long things take.
+    pub fn void(&mut self, begun: Timestamp) {
+        if let Some(index) = self.find(begun) {
+            self.ring[index].1 = End::Void;
+            self.pending = self.pending.saturating_sub(1);
+        }
+    }
+
+    /// Share of what began that ended well, once enough was seen.
+    pub fn share_that_ends(&self) -> Option<f64> {
+        let ended: f32 = self.curve.counts.iter().sum();
+        (self.curve.all >= ENOUGH).then(|| f64::from(ended / self.curve.all))
+    }
+
     /// What is pending.
     pub fn pending(&self) -> u32 {
         self.pending
@@ -180,6 +196,7 @@ impl Ages {
                 break;
             }
             match end {
+                End::Void => {}
                 End::Ended => (0..2).for_each(|k| suffix[k] += ended[k]),
                 End::Pending | End::Never => {
                     let age_s = now.since(begun).as_secs_f64() / stretch;

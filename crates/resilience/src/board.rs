@@ -13,6 +13,7 @@ use domain::{ChannelId, Method, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::ages::Ages;
+use crate::base::Prior;
 use crate::choose::Leader;
 use crate::declines::{DeclineMix, DeclineShift};
 use crate::issuers::{Issuer, Issuers};
@@ -109,7 +110,7 @@ pub(crate) struct LaneState {
 
 impl LaneState {
     /// Whether it may take one more now, by its headroom and, while slow, by its cap.
-    pub(crate) fn has_room(&self, now: Timestamp) -> bool {
+    fn has_room(&self, now: Timestamp) -> bool {
         self.headroom.is_none_or(|h| h.has_room(now))
             && self.latency.cap().is_none_or(|cap| self.calls.pending() < cap)
     }
@@ -162,6 +163,8 @@ struct ChannelState {
     id: ChannelId,
     cell: Cell,
     lanes: u16,
+    /// Over all of its lanes.
+    headroom: Option<Headroom>,
 }
 
 /// The health of all cells.
@@ -234,7 +237,7 @@ impl Board {
         let found = self.channels.iter().position(|c| c.id == *id);
         let index = found.unwrap_or_else(|| {
             let cell = Cell::new(now, &self.settings);
-            self.channels.push(ChannelState { id: id.clone(), cell, lanes: 0 });
+            self.channels.push(ChannelState { id: id.clone(), cell, lanes: 0, headroom: None });
             self.channels.len() - 1
         });
         u16::try_from(index).expect("fewer channels than lanes")
@@ -298,10 +301,37 @@ impl Board {
         let Some(lane) = self.lanes.get_mut(usize::from(sent.lane.0)) else { return };
         lane.cell.sent(dice, sent.at);
         lane.calls.begin(sent.at);
-        if let Some(headroom) = &mut lane.headroom {
-            headroom.take(sent.at);
-        }
+        self.take_room(sent.lane, sent.at);
         self.look(sent.lane);
+    }
+
+    /// Notes that a payment was given to a lane; that its call left is told to
+    /// [`Board::called`]. `dice` in `[0, 1)` jitters timers.
+    pub fn given(&mut self, sent: Sent, dice: f64) {
+        if let Some(issuer) = sent.issuer {
+            self.issuers.sent(sent.lane, issuer, dice, sent.at);
+        }
+        let Some(lane) = self.lanes.get_mut(usize::from(sent.lane.0)) else { return };
+        lane.cell.sent(dice, sent.at);
+        self.take_room(sent.lane, sent.at);
+        self.look(sent.lane);
+    }
+
+    fn take_room(&mut self, lane: Lane, now: Timestamp) {
+        let Board { lanes, channels, .. } = self;
+        let Some(lane) = lanes.get_mut(usize::from(lane.0)) else { return };
+        let channel = channels.get_mut(usize::from(lane.channel));
+        let of_channel = channel.and_then(|c| c.headroom.as_mut());
+        lane.headroom.iter_mut().chain(of_channel).for_each(|headroom| headroom.take(now));
+    }
+
+    /// Takes in for ranking only whether a payment on a lane was made.
+    pub fn ranked(&mut self, lane: Lane, paid: bool, now: Timestamp) {
+        let Board { lanes, climate, .. } = self;
+        if let Some(state) = lanes.get_mut(usize::from(lane.0)) {
+            state.cell.rank(paid, now, climate);
+            self.look(lane);
+        }
     }
 
     /// Notes that a call was answered, or given up after its time-out.
@@ -310,6 +340,14 @@ impl Board {
         lane.calls.end(sent.at, answered, now);
         if answered {
             lane.latency.take(now.since(sent.at), lane.calls.pending());
+        }
+    }
+
+    /// Notes that a call ended in a way that says nothing about how long answers take: it was
+    /// not sent, or failed at once.
+    pub fn withdrawn(&mut self, sent: Sent) {
+        if let Some(lane) = self.lanes.get_mut(usize::from(sent.lane.0)) {
+            lane.calls.void(sent.at);
         }
     }
 
@@ -324,6 +362,13 @@ impl Board {
     pub fn paid(&mut self, lane: Lane, shown_at: Timestamp, paid: bool, now: Timestamp) {
         if let Some(lane) = self.lanes.get_mut(usize::from(lane.0)) {
             lane.codes.end(shown_at, paid, now);
+        }
+    }
+
+    /// Notes that what was shown at `shown_at` was taken back by its merchant.
+    pub fn taken_back(&mut self, lane: Lane, shown_at: Timestamp) {
+        if let Some(lane) = self.lanes.get_mut(usize::from(lane.0)) {
+            lane.codes.void(shown_at);
         }
     }
 
@@ -359,6 +404,10 @@ impl Board {
             } else if lane.codes.pending() > 0
                 && lane.codes.test(STRETCH, now) >= settings.silence_nats
             {
+                if let Some(mean) = lane.codes.share_that_ends() {
+                    // What recovery is measured against.
+                    lane.cell.approval.base.set_prior(Prior { mean, weight: 50.0 });
+                }
                 lane.cell.fall(Cause::Conversion, now, settings);
                 *glance = Glance::at(&lane.cell);
             }
@@ -390,9 +439,9 @@ impl Board {
         &mut self,
         all: impl IntoIterator<Item = (Lane, Issuer, Timestamp, Timestamp)>,
     ) {
-        let absences = all.into_iter().map(|(lane, issuer, from, until)| {
-            ((lane, issuer), (from - DRAIN, until))
-        });
+        let absences = all
+            .into_iter()
+            .map(|(lane, issuer, from, until)| ((lane, issuer), (from - DRAIN, until)));
         self.issuers.set_absences(absences.collect());
     }
 
@@ -413,6 +462,18 @@ impl Board {
         }
     }
 
+    /// Sets what a channel can stand over all of its lanes, payments a second; `None` is no
+    /// limit.
+    pub fn set_channel_headroom(
+        &mut self,
+        channel: &ChannelId,
+        per_second: Option<f64>,
+        now: Timestamp,
+    ) {
+        let index = usize::from(self.channel(channel, now));
+        self.channels[index].headroom = per_second.map(|rate| Headroom::new(rate, now));
+    }
+
     /// Notes a first attempt, which earns a share of a retry.
     pub fn first_attempt(&mut self) {
         self.retries.earn();
@@ -423,22 +484,16 @@ impl Board {
         self.retries.spend()
     }
 
-    /// Notes that a payment was sent to a cell.
-    pub fn sent(&mut self, key: &CellKey, now: Timestamp) {
-        let lane = self.lane(key, now);
-        let state = &mut self.lanes[usize::from(lane.0)];
-        state.cell.sent(0.5, now);
-        if let Some(headroom) = &mut state.headroom {
-            headroom.take(now);
-        }
-        self.look(lane);
-    }
-
     /// Notes that a call has left for a cell; its answer is told to [`Board::answered`].
     pub fn called(&mut self, key: &CellKey, now: Timestamp) -> Sent {
-        let lane = self.lane(key, now);
-        self.lanes[usize::from(lane.0)].calls.begin(now);
-        Sent { lane, issuer: None, at: now }
+        let sent = Sent { lane: self.lane(key, now), issuer: None, at: now };
+        self.lanes[usize::from(sent.lane.0)].calls.begin(now);
+        sent
+    }
+
+    /// What it was set to.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// A cell, once something was seen of it.
@@ -472,9 +527,48 @@ impl Board {
         &self.climate
     }
 
+    /// Issuers that are out, or in doubt, on a lane.
+    pub fn issuers_out(&self, lane: Lane) -> impl Iterator<Item = (Issuer, &Cell)> {
+        self.issuers.out_on(lane)
+    }
+
+    /// Issuers that fail on all lanes, and until when they are left alone.
+    pub fn issuers_sick(&self) -> impl Iterator<Item = (Issuer, Timestamp)> {
+        self.issuers.sick()
+    }
+
+    /// Retries that the fleet has left.
+    pub fn retries_left(&self) -> f64 {
+        self.retries.left()
+    }
+
+    /// The lane of a cell, if it was ever asked for.
+    pub fn find(&self, key: &CellKey) -> Option<Lane> {
+        self.names.get(key).copied()
+    }
+
+    /// Calls under way on a lane.
+    pub fn in_flight(&self, lane: Lane) -> u32 {
+        self.lanes.get(usize::from(lane.0)).map_or(0, |l| l.calls.pending())
+    }
+
+    /// Codes shown on a lane that are not paid yet.
+    pub fn unpaid_codes(&self, lane: Lane) -> u32 {
+        self.lanes.get(usize::from(lane.0)).map_or(0, |l| l.codes.pending())
+    }
+
     /// Whether a lane may take one more now.
     pub fn has_room(&self, lane: Lane, now: Timestamp) -> bool {
-        self.lanes[usize::from(lane.0)].has_room(now)
+        let lane = &self.lanes[usize::from(lane.0)];
+        let channel = self.channels[usize::from(lane.channel)].headroom;
+        lane.has_room(now) && channel.is_none_or(|h| h.has_room(now))
+    }
+
+    /// Whether a lane is within its headroom; a cap because it is slow does not count.
+    pub fn within_headroom(&self, lane: Lane, now: Timestamp) -> bool {
+        let lane = &self.lanes[usize::from(lane.0)];
+        let channel = self.channels[usize::from(lane.channel)].headroom;
+        lane.headroom.iter().chain(channel.iter()).all(|h| h.has_room(now))
     }
 
     pub(crate) fn glance(&self, lane: Lane) -> &Glance {

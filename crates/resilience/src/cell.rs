@@ -275,6 +275,52 @@ impl Cell {
         Estimate { mean: mean * share, variance: variance * share * share }
     }
 
+    /// The evidence that is closest to taking it down, and where it would, in nats.
+    pub fn evidence(&self, settings: &Settings) -> (f64, f64) {
+        if let HealthState::Ramping { share, .. } = self.state {
+            let broken = |stream: &Stream| stream.bank.broken_statistic();
+            let sum = broken(&self.technical).max(broken(&self.approval));
+            return (sum, relapse_limit(share, settings));
+        }
+        let (technical, approval) = (self.technical.bank.lead(), self.approval.bank.lead());
+        let closer = approval.0 * technical.1 > technical.0 * approval.1;
+        if closer { approval } else { technical }
+    }
+
+    /// The share of calls that work on a good day, as learned.
+    pub fn technical_base(&self) -> f64 {
+        self.technical.base.mean()
+    }
+
+    /// The share of payments that are paid on a good day, as learned.
+    pub fn approval_base(&self) -> f64 {
+        self.approval.base.mean()
+    }
+
+    /// The share of traffic that its breaker lets through, in percent.
+    pub fn share_percent(&self) -> u8 {
+        match self.state {
+            HealthState::Healthy | HealthState::Suspect => 100,
+            HealthState::Down { .. } | HealthState::Probing { .. } => 0,
+            HealthState::Ramping { share, .. } => share,
+        }
+    }
+
+    /// Takes in for ranking only whether a payment was made. A customer's refusal is no sign
+    /// of bad health (rule 11), and a channel on which fewer are refused is still the better.
+    pub(crate) fn rank(&mut self, paid: bool, now: Timestamp, climate: &mut Climate) {
+        if self.state.is_out() {
+            return;
+        }
+        let ramping = matches!(self.state, HealthState::Ramping { .. });
+        if !ramping && self.trouble.is_none() {
+            self.compare_views(paid, now, climate);
+        }
+        let anchor = self.anchor(climate);
+        self.drifting.take(paid, anchor, now);
+        self.approval.base.count(paid, hour_of(now));
+    }
+
     /// How many results of payments its estimate rests on.
     pub fn known(&self) -> f64 {
         self.approval.base.weight()
@@ -336,8 +382,7 @@ impl Cell {
         let relapse = match self.state {
             // With more traffic there are more chances for a false alarm, and less to gain.
             HealthState::Ramping { share, .. } => {
-                let nats = settings.relapse_nats + 1.5 * (f64::from(share) / 5.0).ln();
-                self.broken_statistic(cause) >= nats
+                self.broken_statistic(cause) >= relapse_limit(share, settings)
             }
             _ => false,
         };
@@ -601,4 +646,9 @@ impl Cell {
         let jittered = every as f64 * (0.8 + 0.4 * dice);
         self.next_probe = now + Duration::from_millis(jittered as u64);
     }
+}
+
+/// Evidence at which a cell falls again that has this share of its traffic, nats.
+fn relapse_limit(share: u8, settings: &Settings) -> f64 {
+    settings.relapse_nats + 1.5 * (f64::from(share) / 5.0).ln()
 }

@@ -157,7 +157,7 @@ impl Board {
 
     /// Keeps to what lanes can stand: the next in service takes what does not fit.
     fn with_room(&self, request: &Request<'_>, choice: Decision) -> Option<Decision> {
-        let room = |lane: &Lane| self.lanes[usize::from(lane.0)].has_room(request.now);
+        let room = |lane: &Lane| self.has_room(*lane, request.now);
         if room(&choice.lane) {
             return Some(choice);
         }

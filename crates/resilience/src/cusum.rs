@@ -101,6 +101,15 @@ impl Bank {
         self.arms.iter().map(|a| a.sum).fold(0.0, f64::max)
     }
 
+    /// The sum that is closest to its limit, and that limit, in nats.
+    pub fn lead(&self) -> (f64, f64) {
+        let lead = self.arms.iter().filter(|a| a.limit > 0.0).max_by(|a, b| {
+            let (a, b) = (a.sum / a.limit, b.sum / b.limit);
+            a.total_cmp(&b)
+        });
+        lead.map_or((0.0, self.log_arl + (ARMS as f64).ln()), |arm| (arm.sum, arm.limit))
+    }
+
     /// The highest sum as a share of its limit; 1 is an alarm.
     pub fn closeness(&self) -> f64 {
         self.arms.iter().map(|a| a.sum / a.limit.max(1.0)).fold(0.0, f64::max)

@@ -86,6 +86,20 @@ impl Issuers {
         self.sick.get(&issuer).copied()
     }
 
+    /// Issuers that are out, or in doubt, on a lane.
+    pub(crate) fn out_on(&self, lane: Lane) -> impl Iterator<Item = (Issuer, &Cell)> {
+        let out = self
+            .cells
+            .iter()
+            .filter(move |((on, _), known)| *on == lane && known.cell.state.is_out());
+        out.map(|((_, issuer), known)| (*issuer, &known.cell))
+    }
+
+    /// Issuers that fail everywhere, and until when they are left alone.
+    pub(crate) fn sick(&self) -> impl Iterator<Item = (Issuer, Timestamp)> {
+        self.sick.iter().map(|(issuer, until)| (*issuer, *until))
+    }
+
     pub(crate) fn set_absences(
         &mut self,
         absences: HashMap<(Lane, Issuer), (Timestamp, Timestamp)>,

@@ -56,6 +56,11 @@ impl RetryBudget {
         self.balance = (self.balance + self.share).min(RESERVE);
     }
 
+    /// Retries in hand.
+    pub fn left(&self) -> f64 {
+        self.balance
+    }
+
     /// Takes one retry, if there is one.
     pub fn spend(&mut self) -> bool {
         let granted = self.balance >= 1.0;

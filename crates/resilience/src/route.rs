@@ -7,7 +7,7 @@
 
 use domain::{ChannelId, Controls, Method, Timestamp};
 
-use crate::{Board, CellKey, Issuer, Lane, Request};
+use crate::{Board, CellKey, Decision, Issuer, Lane, Request, Why};
 
 /// A channel and method that could take the payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Excluded {
 pub struct Plan {
     /// Best first.
     pub order: Vec<Candidate>,
+    /// Why the first of them comes first.
+    pub why: Option<Why>,
     /// Left out.
     pub excluded: Vec<Excluded>,
 }
@@ -77,9 +79,11 @@ pub fn plan(
         lanes.extend(group.iter().map(|(_, lane)| *lane));
         best_of(&lanes, board, issuer, dice, now)
     });
-    arrange(&mut plan, &open, best, board, now);
+    plan.why = best.map(|decision| decision.why);
+    arrange(&mut plan, &open, best.map(|decision| decision.lane), board, now);
     if plan.order.is_empty() && tried.is_empty() {
         plan.order.extend(fail_open(&open, board, now));
+        plan.why = Some(Why::FailOpen);
     }
     plan
 }
@@ -98,13 +102,13 @@ fn best_of(
     issuer: Option<Issuer>,
     dice: f64,
     now: Timestamp,
-) -> Option<Lane> {
+) -> Option<Decision> {
     let request = Request { candidates: lanes, issuer, spare: true, dice, now };
     let alive = |lane: &Lane| !board.at(*lane).state.is_out() || board.at(*lane).probe_due(now);
     if !lanes.iter().any(alive) {
         return None;
     }
-    board.choose(&request).map(|decision| decision.lane)
+    board.choose(&request)
 }
 
 /// The best first, then what is in service in the merchant's order; the rest is left out.
@@ -130,9 +134,10 @@ fn arrange(
     }
 }
 
-/// The one that is to be probed first, of those that have room.
+/// The one that is to be probed first, of those that are within their headroom. A cap because
+/// it is slow keeps nobody from the last channel there is.
 fn fail_open(open: &[(&Candidate, Lane)], board: &Board, now: Timestamp) -> Option<Candidate> {
-    let fits = open.iter().filter(|(_, lane)| board.has_room(*lane, now));
+    let fits = open.iter().filter(|(_, lane)| board.within_headroom(*lane, now));
     fits.min_by_key(|(_, lane)| board.at(*lane).next_probe)
         .map(|(candidate, _)| (*candidate).clone())
 }
