@@ -13,4 +13,5 @@
 
 pub mod calendar;
 pub mod downtime;
+pub mod layers;
 pub mod statuspage;
