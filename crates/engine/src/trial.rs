@@ -1,0 +1,144 @@
+//! Payments that only try a channel.
+//!
+//! A trial is a payment like any other: its intent is durable before its call (rule 1), what
+//! was shown is closed at the provider, and what was paid after all goes back (see
+//! `domain::Purpose::Synthetic`). It is pinned to one channel and one method, so no failover
+//! follows it, and it uses none of the fleet's retries.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use domain::{
+    ChannelId, Choice, Device, Flow, Locale, MerchantId, Method, Money, OrderNo, Payment,
+    PaymentState, Purpose, SYNTHETIC_MERCHANT, Terms, Tier, Timestamp,
+};
+use resilience::{CellKey, Sent};
+use store::Filter;
+
+use crate::routing::{Next, Route};
+use crate::{Engine, EngineError, NewPayment};
+
+/// Recent trials of a lane that are looked at for one that is still open.
+const RECENT: usize = 8;
+
+/// A channel and method to try.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The method on it.
+    pub method: Method,
+    /// How much to ask for; as little as the channel takes.
+    pub money: Money,
+    /// A saved instrument for tests, which makes the flow direct; without one the customer's
+    /// code is made, closed, and never shown.
+    pub token: Option<String>,
+    /// What the provider's own lists call it.
+    pub subject: String,
+}
+
+impl Engine {
+    /// A fresh number in `[0, 1)`, to spread timers.
+    pub fn dice(&self) -> f64 {
+        self.parts.entropy.dice()
+    }
+
+    /// Tries a channel with a payment of nobody's: makes it, ends it at once, and gives the
+    /// payment as it is then. What is left to do (a close without proof, a refund) is done by
+    /// the workers as for any payment. `Ok(None)` when the lane's last trial has not ended.
+    ///
+    /// # Errors
+    /// When the channel does not take it, or the store does not keep it.
+    pub async fn try_channel(&self, trial: &Trial) -> Result<Option<Payment>, EngineError> {
+        if self.has_open_trial(&trial.channel, trial.method).await? {
+            return Ok(None);
+        }
+        let now = self.now();
+        let merchant = synthetic_merchant();
+        let order = format!("{}-{}", trial.method, self.parts.entropy.uuid(now).simple());
+        let order = OrderNo::new(&order).expect("a method's name and hex digits");
+        let (least, most) = self.options().expiry_range;
+        let wish = NewPayment {
+            merchant: merchant.clone(),
+            order,
+            money: trial.money,
+            terms: terms(trial),
+            expires_in: Some(Duration::from_secs(300).clamp(least, most)),
+        };
+        let (payment, _) = self.create(wish, None).await?;
+        if payment.state != PaymentState::Open {
+            return Ok(Some(payment));
+        }
+        match self.cancel(&merchant, payment.id).await {
+            // Paid between the two calls: it goes back by itself.
+            Err(EngineError::Ended(_)) => Ok(self.parts.store.payment(payment.id).await?),
+            cancelled => cancelled.map(Some),
+        }
+    }
+
+    async fn has_open_trial(
+        &self,
+        channel: &ChannelId,
+        method: Method,
+    ) -> Result<bool, EngineError> {
+        let filter = Filter {
+            merchant: Some(synthetic_merchant()),
+            channel: Some(channel.clone()),
+            method: Some(method),
+            limit: RECENT,
+            ..Filter::default()
+        };
+        let recent = self.parts.store.list(&filter).await?;
+        Ok(recent.iter().any(|payment| !payment.is_settled()))
+    }
+
+    /// The only way of a pinned payment: one attempt, whatever the health of its channel.
+    pub(crate) fn pinned(
+        &self,
+        payment: &Payment,
+        channel: &ChannelId,
+        only: Option<Method>,
+        now: Timestamp,
+    ) -> Next {
+        let method = payment.terms.methods.iter().copied().find(|m| only.is_none_or(|o| o == *m));
+        let options = self.options.load();
+        let (Some(method), Some(channel), []) =
+            (method, options.channel(channel), payment.attempts.as_slice())
+        else {
+            return Next::Nothing;
+        };
+        let flow: Flow = payment.terms.flow(method);
+        if !channel.capabilities.takes(method, flow, payment.money) {
+            return Next::Nothing;
+        }
+        let dice = self.parts.entropy.dice();
+        let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        let lane = board.lane(&CellKey { channel: channel.id.clone(), method }, now);
+        board.given(Sent { lane, issuer: None, at: now }, dice);
+        let choice = Choice { reason: "pinned: synthetic".to_owned(), excluded: Vec::new() };
+        Next::Route(Box::new(Route { channel: channel.clone(), method, choice }))
+    }
+}
+
+fn synthetic_merchant() -> MerchantId {
+    MerchantId::new(SYNTHETIC_MERCHANT).expect("a merchant's name")
+}
+
+fn terms(trial: &Trial) -> Terms {
+    Terms {
+        methods: vec![trial.method],
+        purpose: Purpose::Synthetic,
+        tier: Tier::Standard,
+        subject: trial.subject.clone(),
+        issuer: None,
+        contact: None,
+        locale: Locale::En,
+        return_url: None,
+        payer_ip: None,
+        payer_id: None,
+        device: Device::Qr,
+        token: trial.token.clone(),
+        metadata: Default::default(),
+        pinned: Some(trial.channel.clone()),
+    }
+}
