@@ -14,6 +14,8 @@ pub struct Channel {
     pub capabilities: Capabilities,
     /// How long one call may take.
     pub call_timeout: Duration,
+    /// New payments a second that it can stand, over all of its methods; `None` is no limit.
+    pub max_per_second: Option<f64>,
 }
 
 /// The engine's settings; replaced as a whole while it runs.

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use domain::{Choice, Considered, Flow, Method, Payment, Timestamp};
-use resilience::{Candidate, CellKey, Issuer, Plan};
+use resilience::{Candidate, CellKey, Plan, Sent};
 
 use crate::{Channel, Engine, Options};
 
@@ -14,16 +14,30 @@ pub(crate) struct Route {
     pub(crate) choice: Choice,
 }
 
+/// What routing says.
+pub(crate) enum Next {
+    /// Try this.
+    Route(Box<Route>),
+    /// This would be next, but the fleet's retries are spent.
+    Spent(Candidate),
+    /// No channel is left.
+    Nothing,
+}
+
 impl Engine {
     /// The best channel that was not tried by `since`, the ordinal of the first attempt of the
-    /// present request. `only` narrows it to one method.
+    /// present request. `only` narrows it to one method. A further attempt of the same request
+    /// costs one of the fleet's retries.
     pub(crate) fn route(
         &self,
         payment: &Payment,
         since: u16,
         only: Option<Method>,
         now: Timestamp,
-    ) -> Option<Route> {
+    ) -> Next {
+        if let Some(channel) = &payment.terms.pinned {
+            return self.pinned(payment, channel, only, now);
+        }
         let options = self.options.load();
         let candidates = candidates(payment, &options, only);
         let tried: Vec<Candidate> = payment
@@ -34,15 +48,24 @@ impl Engine {
             .collect();
         let dice = self.parts.entropy.dice();
         let controls = self.controls.load();
+        let issuer = self.issuer_of(payment);
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
-        let issuer = payment.terms.issuer.as_deref().map(Issuer::of);
         let plan = resilience::plan(&candidates, &tried, &mut board, &controls, issuer, dice, now);
-        let best = plan.order.first()?.clone();
-        board.sent(&CellKey { channel: best.channel.clone(), method: best.method }, now);
+        let Some(best) = plan.order.first().cloned() else { return Next::Nothing };
+        if tried.is_empty() {
+            board.first_attempt();
+        } else if !board.may_retry() {
+            metrics::counter!("evergate_retries_refused_total").increment(1);
+            return Next::Spent(best);
+        }
+        let key = CellKey { channel: best.channel.clone(), method: best.method };
+        let lane = board.lane(&key, now);
+        // The plan has used this number up; what jitters the next probe is another one.
+        board.given(Sent { lane, issuer, at: now }, (dice * 7_919.0).fract());
         drop(board);
-        let channel = options.channel(&best.channel)?.clone();
+        let Some(channel) = options.channel(&best.channel).cloned() else { return Next::Nothing };
         let choice = explain(payment, &plan, since);
-        Some(Route { channel, method: best.method, choice })
+        Next::Route(Box::new(Route { channel, method: best.method, choice }))
     }
 }
 

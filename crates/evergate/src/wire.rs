@@ -67,6 +67,7 @@ pub fn options(config: &Config, channels: &[Built]) -> Options {
         id: built.id.clone(),
         capabilities: built.codec.capabilities().clone(),
         call_timeout: built.limits.timeout,
+        max_per_second: built.limits.max_per_second.map(f64::from),
     });
     let mut options = Options::new(channels.collect());
     let set = &config.policy;

@@ -83,6 +83,20 @@ pub enum Cause {
     Maintenance,
 }
 
+impl Cause {
+    /// The name that the API and metrics use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::Technical => "technical",
+            Cause::Refused => "refused",
+            Cause::Approval => "approval",
+            Cause::Hang => "hang",
+            Cause::Conversion => "conversion",
+            Cause::Maintenance => "maintenance",
+        }
+    }
+}
+
 /// What a call or a payment told about its cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observation {

@@ -83,6 +83,11 @@ impl Latency {
             (f64::from(in_flight) - self.usual_in_flight) / self.seen.min(500.0);
     }
 
+    /// Whether anything was seen of it.
+    pub fn is_known(&self) -> bool {
+        self.seen > 0.0
+    }
+
     /// Whether it is slow.
     pub fn is_slow(&self) -> bool {
         self.slow

@@ -7,13 +7,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use domain::{Method, Override};
-use engine::{ChannelView, MethodView};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::body::JsonBody;
+use crate::channel_view::{ChannelStatus, FleetStatus};
 use crate::fields::{self, Fields, Text};
 use crate::params::ChannelInPath;
 use crate::problem::{Problem, ProblemDocument};
@@ -34,45 +34,8 @@ pub(crate) struct Channels {
     controls_version: u64,
     /// The preferred ones first.
     channels: Vec<ChannelStatus>,
-}
-
-/// A channel and how it is.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Channel)]
-pub(crate) struct ChannelStatus {
-    /// Its name.
-    id: String,
-    /// The provider.
-    provider: &'static str,
-    /// A line for each method on it.
-    methods: Vec<MethodStatus>,
-}
-
-/// A method of a channel and how it is.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ChannelMethod)]
-pub(crate) struct MethodStatus {
-    /// The method.
-    #[schema(value_type = MethodName)]
-    method: &'static str,
-    /// `healthy`, `suspect`, `down`, `probing` or `ramping`.
-    health: &'static str,
-    /// While down: when it may be probed.
-    #[schema(format = DateTime)]
-    down_until: Option<String>,
-    /// While ramping: the share of payments that it takes, in percent.
-    share: Option<u8>,
-    /// The CUSUM statistic in nats; the channel is down from the threshold on.
-    statistic: f64,
-    /// When its health last changed.
-    #[schema(format = DateTime)]
-    changed_at: Option<String>,
-    /// Technical successes since the start.
-    successes: u64,
-    /// Technical failures since the start.
-    failures: u64,
-    /// The operator's override in force.
-    disabled: Option<OverrideView>,
+    /// What concerns all of them together.
+    fleet: FleetStatus,
 }
 
 /// An operator's override.
@@ -95,7 +58,7 @@ pub(crate) struct OverrideView {
 }
 
 impl OverrideView {
-    fn of(over: &Override) -> OverrideView {
+    pub(crate) fn of(over: &Override) -> OverrideView {
         OverrideView {
             method: over.method.map(Method::name),
             by: over.by.clone(),
@@ -106,43 +69,11 @@ impl OverrideView {
     }
 }
 
-impl ChannelStatus {
-    fn of(view: ChannelView) -> ChannelStatus {
-        let methods = view.methods.iter().map(|(method, view)| MethodStatus::of(*method, view));
-        ChannelStatus {
-            id: view.id.to_string(),
-            provider: view.provider,
-            methods: methods.collect(),
-        }
-    }
-}
-
-impl MethodStatus {
-    fn of(method: Method, view: &MethodView) -> MethodStatus {
-        use resilience::HealthState;
-        let (down_until, share) = match view.health {
-            HealthState::Down { until } => (Some(rfc3339(until)), None),
-            HealthState::Ramping { share, .. } => (None, Some(share)),
-            _ => (None, None),
-        };
-        MethodStatus {
-            method: method.name(),
-            health: view.health.name(),
-            down_until,
-            share,
-            statistic: view.statistic,
-            changed_at: view.changed_at.map(rfc3339),
-            successes: view.seen.0,
-            failures: view.seen.1,
-            disabled: view.disabled.as_ref().map(OverrideView::of),
-        }
-    }
-}
-
 fn channels(state: &Shared) -> Json<Channels> {
     Json(Channels {
         controls_version: state.engine.controls().version,
         channels: state.engine.channels().into_iter().map(ChannelStatus::of).collect(),
+        fleet: FleetStatus::of(&state.engine.fleet()),
     })
 }
 

@@ -14,6 +14,7 @@ mod accept;
 mod app;
 mod auth;
 mod body;
+mod channel_view;
 mod channels;
 mod create;
 mod docs;

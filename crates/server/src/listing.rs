@@ -94,6 +94,7 @@ pub(crate) fn read(raw: Option<&str>, caller: &Caller) -> Result<Wanted, Problem
         channel: fields.parsed("channel", "send a channel's name, see GET /v1/channels"),
         method: fields.parsed("method", "send one of the methods"),
         review,
+        synthetic: None,
         since: time(&mut fields, "since"),
         until: time(&mut fields, "until"),
         before: cursor(&mut fields, &query),

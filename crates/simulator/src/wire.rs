@@ -54,6 +54,7 @@ pub(crate) fn options() -> engine::Options {
         id: c.id,
         capabilities: capabilities(c.house),
         call_timeout: Duration::from_secs(4),
+        max_per_second: None,
     });
     engine::Options::new(channels.collect())
 }

@@ -135,6 +135,7 @@ fn channel(name: &str, methods: &[(Method, Flow)]) -> Channel {
             resend_create: true,
         },
         call_timeout: Duration::from_secs(3),
+        max_per_second: None,
     }
 }
 

@@ -216,6 +216,7 @@ pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World
         id: channel_id(name),
         capabilities: capabilities(methods),
         call_timeout: Duration::from_secs(3),
+        max_per_second: None,
     });
     let options = Options::new(channels.collect());
     let engine = Arc::new(Engine::new(parts, options, resilience::Settings::default()));
