@@ -9,8 +9,8 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use domain::{
-    ChannelId, Choice, Device, Flow, Locale, MerchantId, Method, Money, OrderNo, Payment,
-    PaymentState, Purpose, SYNTHETIC_MERCHANT, Terms, Tier, Timestamp,
+    AttemptState, ChannelId, Choice, Class, Device, Flow, Locale, MerchantId, Method, Money,
+    OrderNo, Payment, PaymentState, Purpose, SYNTHETIC_MERCHANT, Terms, Tier, Timestamp,
 };
 use resilience::{CellKey, Sent};
 use store::Filter;
@@ -37,6 +37,44 @@ pub struct Trial {
     pub subject: String,
 }
 
+/// What a trial's create call showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrialAnswer {
+    /// A code that could have been paid, or money taken: the channel works.
+    Works,
+    /// The customer's side would not pay: the channel works (rule 11).
+    Declined(String),
+    /// Surely no effect; the class and the code.
+    Failed(Class, String),
+    /// Nobody knows; the code is being closed.
+    Unanswered,
+    /// No call was made.
+    NotTried,
+}
+
+/// A trial after its end was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tried {
+    /// The payment as it is now.
+    pub payment: Payment,
+    /// What its create call showed.
+    pub answer: TrialAnswer,
+    /// How long the create call took, with its commits.
+    pub took: Duration,
+}
+
+fn answer(payment: &Payment) -> TrialAnswer {
+    match payment.attempts.first().map(|attempt| &attempt.state) {
+        Some(AttemptState::Presented { .. } | AttemptState::Paid { .. }) => TrialAnswer::Works,
+        Some(AttemptState::Declined { decline, .. }) => TrialAnswer::Declined(decline.code.clone()),
+        Some(AttemptState::Failed { class, fault, .. }) => {
+            TrialAnswer::Failed(*class, fault.code.clone())
+        }
+        Some(_) => TrialAnswer::Unanswered,
+        None => TrialAnswer::NotTried,
+    }
+}
+
 impl Engine {
     /// A fresh number in `[0, 1)`, to spread timers.
     pub fn dice(&self) -> f64 {
@@ -44,35 +82,40 @@ impl Engine {
     }
 
     /// Tries a channel with a payment of nobody's: makes it, ends it at once, and gives the
-    /// payment as it is then. What is left to do (a close without proof, a refund) is done by
+    /// payment as it is then, and what it showed. What is left to do (a close without proof, a refund) is done by
     /// the workers as for any payment. `Ok(None)` when the lane's last trial has not ended.
     ///
     /// # Errors
     /// When the channel does not take it, or the store does not keep it.
-    pub async fn try_channel(&self, trial: &Trial) -> Result<Option<Payment>, EngineError> {
+    pub async fn try_channel(&self, trial: &Trial) -> Result<Option<Tried>, EngineError> {
         if self.has_open_trial(&trial.channel, trial.method).await? {
             return Ok(None);
         }
         let now = self.now();
-        let merchant = synthetic_merchant();
         let order = format!("{}-{}", trial.method, self.parts.entropy.uuid(now).simple());
         let order = OrderNo::new(&order).expect("a method's name and hex digits");
         let (least, most) = self.options().expiry_range;
         let wish = NewPayment {
-            merchant: merchant.clone(),
+            merchant: synthetic_merchant(),
             order,
             money: trial.money,
             terms: terms(trial),
             expires_in: Some(Duration::from_secs(300).clamp(least, most)),
         };
         let (payment, _) = self.create(wish, None).await?;
+        let (answer, took) = (answer(&payment), self.now().since(now));
+        let payment = self.end_trial(payment).await?;
+        Ok(Some(Tried { payment, answer, took }))
+    }
+
+    async fn end_trial(&self, payment: Payment) -> Result<Payment, EngineError> {
         if payment.state != PaymentState::Open {
-            return Ok(Some(payment));
+            return Ok(payment);
         }
-        match self.cancel(&merchant, payment.id).await {
+        match self.cancel(&payment.merchant, payment.id).await {
             // Paid between the two calls: it goes back by itself.
-            Err(EngineError::Ended(_)) => Ok(self.parts.store.payment(payment.id).await?),
-            cancelled => cancelled.map(Some),
+            Err(EngineError::Ended(_)) => self.payment(&payment.merchant, payment.id).await,
+            cancelled => cancelled,
         }
     }
 

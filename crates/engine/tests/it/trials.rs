@@ -31,7 +31,9 @@ async fn again(world: &World, payment: &Payment) -> Payment {
 async fn a_trial_is_shown_to_nobody_closed_at_once_and_pinned() {
     let world = world();
     let trial = trial("stripe-main", Method::Alipay, None);
-    let payment = world.engine.try_channel(&trial).await.unwrap().unwrap();
+    let tried = world.engine.try_channel(&trial).await.unwrap().unwrap();
+    assert_eq!(tried.answer, TrialAnswer::Works);
+    let payment = tried.payment;
     assert_eq!(payment.status(), Status::Cancelled);
     assert_eq!(payment.attempts[0].choice.reason, "pinned: synthetic");
     assert_eq!(world.script.called(), ["create stripe-main", "close stripe-main"]);
@@ -44,7 +46,9 @@ async fn a_trial_fails_over_to_nobody_and_waits_for_the_one_before() {
     let trial = trial("alipay-main", Method::Alipay, None);
     let never = Answer::Close(Outcome::Unknown(Fault::new("timeout", "no answer")));
     world.script.next([silence(), never]);
-    let payment = world.engine.try_channel(&trial).await.unwrap().unwrap();
+    let tried = world.engine.try_channel(&trial).await.unwrap().unwrap();
+    assert_eq!(tried.answer, TrialAnswer::Unanswered);
+    let payment = tried.payment;
     assert_eq!(payment.attempts.len(), 1, "nobody else was asked");
     assert!(!payment.is_settled(), "the orphan is not proven closed");
     assert_eq!(world.engine.try_channel(&trial).await.unwrap(), None);
@@ -64,7 +68,7 @@ async fn a_trial_that_was_paid_is_refunded_by_itself() {
     world.script.next([crate::world::shown(), Answer::Close(Outcome::Ok(paid))]);
     let payment =
         world.engine.try_channel(&trial("alipay-main", Method::Alipay, None)).await.unwrap();
-    let payment = payment.unwrap();
+    let payment = payment.unwrap().payment;
     assert_eq!(payment.refunds.len(), 1);
     assert_eq!(payment.refunds[0].reason, RefundReason::Synthetic);
     world.work().await;
@@ -75,7 +79,7 @@ async fn a_trial_that_was_paid_is_refunded_by_itself() {
 async fn a_direct_trial_charges_its_test_card_and_gives_it_back() {
     let world = world();
     let trial = trial("stripe-main", Method::Card, Some("pm_test"));
-    let payment = world.engine.try_channel(&trial).await.unwrap().unwrap();
+    let payment = world.engine.try_channel(&trial).await.unwrap().unwrap().payment;
     world.work().await;
     assert_eq!(again(&world, &payment).await.status(), Status::Refunded);
     assert_eq!(world.script.called(), ["create stripe-main", "refund stripe-main"]);
