@@ -13,8 +13,10 @@
 //! Kept in every state: an estimate is a probability; a statistic is finite and not below
 //! zero; a ramp gives at most its share; no lane is chosen beyond its headroom.
 //!
-//! Not done here: calling providers for synthetic probes, reading their status pages, cost
-//! tables and rules from configuration. Those feed this crate or narrow its candidates.
+//! * `fees`, `rules`: what a payment costs, and what the merchant's rules say of it.
+//!
+//! Not done here: calling providers for synthetic probes and reading their status pages. Those
+//! feed this crate.
 
 mod ages;
 mod base;
@@ -23,11 +25,13 @@ mod cell;
 mod choose;
 mod cusum;
 mod declines;
+mod fees;
 mod issuers;
 mod latency;
 mod load;
 mod rank;
 mod route;
+mod rules;
 mod settings;
 
 pub use ages::Ages;
@@ -37,9 +41,14 @@ pub use cell::{Cause, Cell, HealthState, Observation, Trouble};
 pub use choose::{Decision, Request, Why};
 pub use cusum::{ARMS, Bank, MILD, RATIOS, Verdict, fallen, run_limit};
 pub use declines::{DeclineMix, DeclineShift};
+pub use fees::{Fee, FeeTable, InvalidFee, RATE_PPM_MAX};
 pub use issuers::Issuer;
 pub use latency::Latency;
 pub use load::{Headroom, RetryBudget};
 pub use rank::{Climate, Drifting, Estimate};
 pub use route::{Candidate, Excluded, Plan, plan};
+pub use rules::{
+    DEPTH_MAX, Facts, FailedRule, InvalidRule, RULES_MAX, RuleText, Rules, Ruling, Standing,
+    TEXT_MAX, Then, WEIGHT_MAX, Wrong,
+};
 pub use settings::Settings;
