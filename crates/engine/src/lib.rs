@@ -27,7 +27,7 @@ pub use engine::{Engine, Parts};
 pub use health::{DeclineTurn, Turn};
 pub use options::{Channel, Options};
 pub use seam::{Caller, Clock, Entropy, NoMessages, Render};
-pub use trial::Trial;
+pub use trial::{Trial, TrialAnswer, Tried};
 pub use views::{
     ChannelView, Evidence, Fleet, IssuerView, LatencyView, MethodView, SickIssuer, SilenceView,
 };
