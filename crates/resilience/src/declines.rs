@@ -10,6 +10,9 @@ const KINDS: usize = 8;
 /// Evidence of a shift: one false one in about a million declines, over all kinds (nats).
 const LIMIT: f64 = 16.0;
 
+/// Declines from which the usual mix is learned before anything counts as a shift.
+const ENOUGH: u32 = 128;
+
 /// The kind of decline whose share has risen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeclineShift {
@@ -22,12 +25,14 @@ pub struct DeclineShift {
 pub struct DeclineMix {
     bases: [Base; KINDS],
     sums: [f64; KINDS],
+    /// Declines seen, up to `ENOUGH`.
+    seen: u32,
 }
 
 impl Default for DeclineMix {
     fn default() -> DeclineMix {
         let prior = Prior { mean: 1.0 / KINDS as f64, weight: 16.0 };
-        DeclineMix { bases: std::array::from_fn(|_| Base::new(prior)), sums: [0.0; KINDS] }
+        DeclineMix { bases: std::array::from_fn(|_| Base::new(prior)), sums: [0.0; KINDS], seen: 0 }
     }
 }
 
@@ -35,6 +40,14 @@ impl DeclineMix {
     /// Takes a decline in; tells of a shift once, and then takes the new mix for usual.
     pub fn take(&mut self, kind: usize) -> Option<DeclineShift> {
         let kind = kind.min(KINDS - 1);
+        if self.seen < ENOUGH {
+            self.seen += 1;
+            self.bases
+                .iter_mut()
+                .enumerate()
+                .for_each(|(index, base)| base.count(index == kind, 0));
+            return None;
+        }
         let mut shifted = None;
         for (index, (base, sum)) in self.bases.iter_mut().zip(&mut self.sums).enumerate() {
             let hit = index == kind;
@@ -64,6 +77,12 @@ impl DeclineMix {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mix_that_one_reason_rules_from_the_start_is_no_shift() {
+        let mut mix = DeclineMix::default();
+        assert!((0..20_000).all(|i| mix.take(usize::from(i % 10 == 0)).is_none()));
+    }
 
     #[test]
     fn a_new_favourite_reason_is_noticed_and_a_steady_mix_is_not() {
