@@ -21,7 +21,7 @@ mod stepping;
 mod terms;
 mod time;
 
-pub use attempt::{Ask, Attempt, AttemptState, Check, Choice, Considered, Proof, Source};
+pub use attempt::{Ask, Attempt, AttemptState, Check, Choice, Considered, Proof, RuleNote, Source};
 pub use controls::{Controls, Override};
 pub use event::{Event, EventKind, Notification};
 pub use ids::{

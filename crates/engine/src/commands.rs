@@ -498,7 +498,7 @@ fn not_retried(draft: &mut Draft, candidate: Candidate) {
     let Some(last) = draft.payment.attempts.last_mut() else { return };
     let why = "not tried: the budget of retries is spent".to_owned();
     let Candidate { channel, method } = candidate;
-    last.choice.excluded.push(Considered { channel, method, why });
+    last.choice.excluded.push(Considered::plain(channel, method, why));
 }
 
 fn no_route_left(draft: Draft, now: Timestamp, policy: &domain::Policy) -> Draft {

@@ -158,7 +158,7 @@ impl Engine {
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
         let lane = board.lane(&CellKey { channel: channel.id.clone(), method }, now);
         board.given(Sent { lane, issuer: None, at: now }, dice);
-        let choice = Choice { reason: "pinned: synthetic".to_owned(), excluded: Vec::new() };
+        let choice = Choice::plain("pinned: synthetic");
         Next::Route(Box::new(Route { channel: channel.clone(), method, choice }))
     }
 }
