@@ -60,7 +60,8 @@ pub fn cost() -> Cost {
     let now = at(LANES * ISSUERS * 40 + 2 * rounds);
     let choose = |board: &mut Board, i: usize| {
         let issuer = Some(issuers[i % ISSUERS]);
-        let request = Request { candidates: &lanes, issuer, spare: true, dice: dice(i), now };
+        let request =
+            Request { candidates: &lanes, fees: &[], issuer, spare: true, dice: dice(i), now };
         std::hint::black_box(board.choose(&request));
     };
     let choose_ns = per(rounds, |i| choose(&mut board, i));

@@ -104,6 +104,7 @@ fn once(trouble: Trouble, per_second: f64, seed: u64) -> [f64; 4] {
         let roll: f64 = dice.random();
         let request = Request {
             candidates: &run.lanes,
+            fees: &[],
             issuer: Some(run.issuers[issuer]),
             spare: true,
             dice: roll,

@@ -56,8 +56,14 @@ impl Ours {
 impl Router for Ours {
     fn choose(&mut self, payment: usize, dice: f64) -> usize {
         let lanes = std::mem::take(&mut self.lanes);
-        let request =
-            Request { candidates: &lanes, issuer: None, spare: true, dice, now: at(payment) };
+        let request = Request {
+            candidates: &lanes,
+            fees: &[],
+            issuer: None,
+            spare: true,
+            dice,
+            now: at(payment),
+        };
         let choice = self.board.choose(&request).map_or(0, |d| d.index);
         self.board.sent_lane(Sent { lane: lanes[choice], issuer: None, at: at(payment) }, dice);
         self.lanes = lanes;
@@ -73,8 +79,14 @@ impl Router for Ours {
     }
     fn leader(&mut self, now: usize) -> usize {
         let lanes = std::mem::take(&mut self.lanes);
-        let request =
-            Request { candidates: &lanes, issuer: None, spare: false, dice: 0.5, now: at(now) };
+        let request = Request {
+            candidates: &lanes,
+            fees: &[],
+            issuer: None,
+            spare: false,
+            dice: 0.5,
+            now: at(now),
+        };
         let leader = self.board.leader(&request);
         self.lanes = lanes;
         self.lanes.iter().position(|l| Some(*l) == leader).unwrap_or(0)

@@ -216,7 +216,8 @@ impl Player for Evergate {
     fn pull(&mut self, step: usize, dice: f64) -> usize {
         let Evergate { board, lanes } = self;
         let now = at(step);
-        let request = Request { candidates: lanes, issuer: None, spare: true, dice, now };
+        let request =
+            Request { candidates: lanes, fees: &[], issuer: None, spare: true, dice, now };
         let index = board.choose(&request).map_or(0, |d| d.index);
         board.sent_lane(Sent { lane: lanes[index], issuer: None, at: now }, dice);
         index

@@ -21,6 +21,9 @@ const GROWTH: f64 = 1.15;
 const MEMORY: f32 = 4_000.0;
 /// Ends before the curve is relied on.
 const ENOUGH: f32 = 50.0;
+/// Mean times that must have passed besides: of what has begun a moment ago only the fast has
+/// ended, and a curve of the fast alone takes the usual for a hang.
+const SETTLED: f64 = 10.0;
 /// Sum above which the curve is not learned, nats.
 const FREEZE: f64 = 4.0;
 
@@ -29,13 +32,15 @@ const FREEZE: f64 = 4.0;
 struct Curve {
     counts: [f32; BINS],
     all: f32,
+    /// Seconds of all ends together.
+    took_s: f64,
     survival: [f32; BINS],
     fresh: u32,
 }
 
 impl Curve {
     fn new() -> Curve {
-        Curve { counts: [0.0; BINS], all: 0.0, survival: [1.0; BINS], fresh: 0 }
+        Curve { counts: [0.0; BINS], all: 0.0, took_s: 0.0, survival: [1.0; BINS], fresh: 0 }
     }
 
     fn bin(age_s: f64) -> usize {
@@ -49,17 +54,23 @@ impl Curve {
     fn count(&mut self, age_s: Option<f64>) {
         if let Some(age_s) = age_s {
             self.counts[Self::bin(age_s)] += 1.0;
+            self.took_s += age_s;
         }
         self.all += 1.0;
         self.fresh += 1;
         if self.all > MEMORY {
             self.counts.iter_mut().for_each(|c| *c *= 0.5);
             self.all *= 0.5;
+            self.took_s *= 0.5;
         }
         if self.fresh >= 64 || self.all < 128.0 {
             self.fresh = 0;
             self.redraw();
         }
+    }
+
+    fn mean_s(&self) -> f64 {
+        self.took_s / f64::from(self.all.max(1.0))
     }
 
     fn redraw(&mut self) {
@@ -98,6 +109,8 @@ pub struct Ages {
     ring: Vec<(Timestamp, End)>,
     next: usize,
     pending: u32,
+    /// When the first of all began.
+    first: Option<Timestamp>,
     /// Shares that never end, under test.
     shares: [f64; 2],
     sum: f64,
@@ -115,6 +128,7 @@ impl Ages {
             ring: Vec::new(),
             next: 0,
             pending: 0,
+            first: None,
             shares,
             sum: 0.0,
             capacity: capacity.max(1),
@@ -124,6 +138,7 @@ impl Ages {
 
     /// Notes a beginning.
     pub fn begin(&mut self, now: Timestamp) {
+        self.first.get_or_insert(now);
         if self.ring.len() < self.capacity {
             // Grows to its capacity once, and never again.
             self.ring.push((now, End::Pending));
@@ -181,10 +196,15 @@ impl Ages {
         found.or_else(|| (0..len).find(open)).map(|i| (oldest + i) % len)
     }
 
+    fn is_known(&self, now: Timestamp) -> bool {
+        let watched_s = self.first.map_or(0.0, |first| now.since(first).as_secs_f64());
+        self.curve.all >= ENOUGH && watched_s >= SETTLED * self.curve.mean_s()
+    }
+
     /// The evidence now, nats, reading the curve at ages divided by `stretch`.
     pub fn test(&mut self, stretch: f64, now: Timestamp) -> f64 {
         self.sum = 0.0;
-        if self.curve.all < ENOUGH {
+        if !self.is_known(now) {
             return 0.0;
         }
         let len = self.ring.len();

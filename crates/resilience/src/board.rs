@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ages::Ages;
 use crate::base::Prior;
-use crate::choose::Leader;
+use crate::choose::{GROUPS, Leader};
 use crate::declines::{DeclineMix, DeclineShift};
 use crate::issuers::{Issuer, Issuers};
 use crate::latency::Latency;
@@ -92,6 +92,8 @@ const STRETCH: f64 = 1.15;
 const CALLS_FORGOTTEN: Duration = Duration::from_secs(120);
 /// The same for a code that was shown.
 const CODES_FORGOTTEN: Duration = Duration::from_secs(2 * 3_600);
+/// Time in which a drifting rate does not move by much.
+const REDRAW: Duration = Duration::from_millis(250);
 /// Evidence at which a lane's outcomes no longer speak for its channel (nats).
 const APART: f64 = 6.0;
 
@@ -127,29 +129,37 @@ pub(crate) struct Glance {
     pub(crate) calm: Estimate,
     /// The estimate is a fault's, which does not drift.
     pub(crate) fixed: bool,
-    pub(crate) drifting: Drifting,
+    drifting: Drifting,
     pub(crate) next_probe: Timestamp,
+    /// What is expected of it now, as the climate is. Drawn anew with each outcome and, for
+    /// lanes that are not used, now and then: a decision reads it and computes nothing.
+    pub(crate) expected: Estimate,
 }
 
 impl Glance {
-    fn at(cell: &Cell) -> Glance {
+    fn at(cell: &Cell, climate: &Climate, now: Timestamp) -> Glance {
         let ails = cell.ails();
-        Glance {
+        let calm = cell.estimate(&Climate::default(), cell.changed_at);
+        let mut glance = Glance {
             state: cell.state,
             ails,
             known: cell.known(),
-            calm: cell.estimate(&Climate::default(), cell.changed_at),
+            calm,
             fixed: cell.trouble.is_some() && (ails || cell.state.is_out()),
             drifting: cell.drifting,
             next_probe: cell.next_probe,
-        }
+            expected: calm,
+        };
+        glance.draw(climate, now);
+        glance
     }
 
-    pub(crate) fn estimate(&self, climate: &Climate, now: Timestamp) -> Estimate {
-        if self.fixed || !climate.drifting() {
-            return self.calm;
-        }
-        self.drifting.estimate(climate.anchor(self.calm.mean, self.known), now)
+    fn draw(&mut self, climate: &Climate, now: Timestamp) {
+        self.expected = if self.fixed || !climate.drifting() {
+            self.calm
+        } else {
+            self.drifting.estimate(climate.anchor(self.calm.mean, self.known), now)
+        };
     }
 
     pub(crate) fn probe_due(&self, now: Timestamp) -> bool {
@@ -178,6 +188,8 @@ pub struct Board {
     pub(crate) issuers: Issuers,
     pub(crate) leaders: Vec<Leader>,
     pub(crate) climate: Climate,
+    /// Whether the glances were last drawn as drifting, and when.
+    drawn: (bool, Timestamp),
     pub(crate) settings: Settings,
     retries: RetryBudget,
 }
@@ -197,8 +209,9 @@ impl Board {
             glances: Vec::new(),
             channels: Vec::new(),
             issuers: Issuers::default(),
-            leaders: Vec::new(),
+            leaders: Vec::with_capacity(GROUPS),
             climate: Climate::default(),
+            drawn: (false, Timestamp::from_secs(0)),
             retries: RetryBudget::new(settings.retry_share),
             settings,
         }
@@ -222,15 +235,27 @@ impl Board {
             absence: None,
             mix: DeclineMix::default(),
         });
-        self.glances.push(Glance::at(&self.lanes[usize::from(lane.0)].cell));
+        let cell = &self.lanes[usize::from(lane.0)].cell;
+        self.glances.push(Glance::at(cell, &self.climate, now));
         self.names.insert(key.clone(), lane);
         lane
     }
 
     /// Brings the glance at a lane up to date; after every change of its cell.
-    fn look(&mut self, lane: Lane) {
+    fn look(&mut self, lane: Lane, now: Timestamp) {
         let index = usize::from(lane.0);
-        self.glances[index] = Glance::at(&self.lanes[index].cell);
+        self.glances[index] = Glance::at(&self.lanes[index].cell, &self.climate, now);
+    }
+
+    /// Draws what is expected of all lanes, when the climate has changed or time has passed.
+    pub(crate) fn redraw(&mut self, now: Timestamp) {
+        let drifting = self.climate.drifting();
+        let old = drifting && now.since(self.drawn.1) >= REDRAW;
+        if old || drifting != self.drawn.0 {
+            let Board { glances, climate, .. } = self;
+            glances.iter_mut().for_each(|glance| glance.draw(climate, now));
+            self.drawn = (drifting, now);
+        }
     }
 
     fn channel(&mut self, id: &ChannelId, now: Timestamp) -> u16 {
@@ -267,7 +292,7 @@ impl Board {
         let apart = lane.cell.state.is_out() || lane.cell.statistic >= APART;
         lane.cell.record(seen, sent.at, now, climate, settings);
         let channel = lane.channel;
-        self.look(sent.lane);
+        self.look(sent.lane, now);
         if !apart {
             self.learn_channel(channel, seen, (sent.at, now));
         }
@@ -275,7 +300,8 @@ impl Board {
 
     /// A channel of several methods that fails on all of them falls as a whole.
     fn learn_channel(&mut self, channel: u16, seen: Observation, at: (Timestamp, Timestamp)) {
-        let Board { lanes, glances, channels, settings, .. } = self;
+        let Board { lanes, glances, channels, climate, settings, .. } = self;
+        let now = at.1;
         let Some(state) = channels.get_mut(usize::from(channel)).filter(|c| c.lanes > 1) else {
             return;
         };
@@ -286,7 +312,7 @@ impl Board {
             for (lane, glance) in lanes.iter_mut().zip(glances) {
                 if lane.channel == channel && !lane.cell.state.is_out() {
                     lane.cell.fall(cause, at.1, settings);
-                    *glance = Glance::at(&lane.cell);
+                    *glance = Glance::at(&lane.cell, climate, now);
                 }
             }
         }
@@ -302,7 +328,7 @@ impl Board {
         lane.cell.sent(dice, sent.at);
         lane.calls.begin(sent.at);
         self.take_room(sent.lane, sent.at);
-        self.look(sent.lane);
+        self.look(sent.lane, sent.at);
     }
 
     /// Notes that a payment was given to a lane; that its call left is told to
@@ -314,7 +340,7 @@ impl Board {
         let Some(lane) = self.lanes.get_mut(usize::from(sent.lane.0)) else { return };
         lane.cell.sent(dice, sent.at);
         self.take_room(sent.lane, sent.at);
-        self.look(sent.lane);
+        self.look(sent.lane, sent.at);
     }
 
     fn take_room(&mut self, lane: Lane, now: Timestamp) {
@@ -330,7 +356,7 @@ impl Board {
         let Board { lanes, climate, .. } = self;
         if let Some(state) = lanes.get_mut(usize::from(lane.0)) {
             state.cell.rank(paid, now, climate);
-            self.look(lane);
+            self.look(lane, now);
         }
     }
 
@@ -380,7 +406,7 @@ impl Board {
     /// Looks at what time alone tells: calls that are not answered, codes that are not paid,
     /// absences that begin. To be called about every 50 ms.
     pub fn tick(&mut self, now: Timestamp) {
-        let Board { lanes, glances, settings, .. } = self;
+        let Board { lanes, glances, climate, settings, .. } = self;
         for (lane, glance) in lanes.iter_mut().zip(glances) {
             if let Some(absence) = lane.absence {
                 if now >= absence.until {
@@ -388,7 +414,7 @@ impl Board {
                 } else if now + DRAIN >= absence.from && !absence.begun {
                     lane.absence = Some(Absence { begun: true, ..absence });
                     lane.cell.pause(absence.until, now);
-                    *glance = Glance::at(&lane.cell);
+                    *glance = Glance::at(&lane.cell, climate, now);
                 }
             }
             if lane.cell.state.is_out() {
@@ -400,7 +426,7 @@ impl Board {
             let stretch = STRETCH * lane.latency.ratio();
             if lane.calls.pending() > 0 && lane.calls.test(stretch, now) >= settings.silence_nats {
                 lane.cell.fall(Cause::Hang, now, settings);
-                *glance = Glance::at(&lane.cell);
+                *glance = Glance::at(&lane.cell, climate, now);
             } else if lane.codes.pending() > 0
                 && lane.codes.test(STRETCH, now) >= settings.silence_nats
             {
@@ -409,7 +435,7 @@ impl Board {
                     lane.cell.approval.base.set_prior(Prior { mean, weight: 50.0 });
                 }
                 lane.cell.fall(Cause::Conversion, now, settings);
-                *glance = Glance::at(&lane.cell);
+                *glance = Glance::at(&lane.cell, climate, now);
             }
         }
     }
@@ -430,7 +456,7 @@ impl Board {
         let Some(state) = self.lanes.get_mut(usize::from(lane.0)) else { return };
         if state.absence.take().is_some_and(|absence| absence.begun) {
             state.cell.recall(now);
-            self.look(lane);
+            self.look(lane, now);
         }
     }
 
@@ -451,7 +477,7 @@ impl Board {
         let Board { lanes, settings, .. } = self;
         if let Some(state) = lanes.get_mut(usize::from(lane.0)) {
             state.cell.hint(severity.share(), now, settings);
-            self.look(lane);
+            self.look(lane, now);
         }
     }
 

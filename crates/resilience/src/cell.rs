@@ -123,6 +123,9 @@ impl Observation {
     }
 }
 
+/// Evidence of recovery kept beyond what is needed, nats.
+const SURPLUS: f64 = 1.0;
+
 /// The fault that a cell has.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trouble {
@@ -172,23 +175,30 @@ impl Trouble {
     }
 
     /// Page's test for the way up, between the fault's rate and the base.
-    fn recover(&mut self, good: bool, base: f64, now: Timestamp) {
+    fn recover(&mut self, good: bool, base: f64, now: Timestamp, settings: &Settings) {
         let fault = self.rate.mean.clamp(0.02, (base * 0.97).max(0.021));
         let base = base.max(fault + 0.01).min(0.998);
         let score = if good { base / fault } else { (1.0 - base) / (1.0 - fault) };
-        self.recovery = (self.recovery + score.ln()).clamp(0.0, 12.0);
+        // What it says beyond what is needed is not hoarded: a second fault must show at once.
+        let needed = self.needed(settings);
+        self.recovery = (self.recovery + score.ln()).clamp(0.0, needed + SURPLUS);
         self.asked += 1.0;
-        if self.recovery == 0.0 {
+        if self.recovery <= needed / 2.0 {
             self.clean_since = now;
         }
     }
 
-    /// Whether it is over. The more outcomes were asked, the more they must say, or chance
-    /// would have its way in the end; and after relapses they must say it for a while.
+    /// Evidence that ends it, nats. The more outcomes were asked, the more they must say, or
+    /// chance would have its way in the end.
+    fn needed(&self, settings: &Settings) -> f64 {
+        settings.recover_nats + (1.0 + self.asked / 60.0).ln().min(6.0)
+    }
+
+    /// Whether it is over. After relapses it must have looked so for a while.
     fn is_over(&self, relapses: u32, now: Timestamp, settings: &Settings) -> bool {
-        let nats = settings.recover_nats + (1.0 + self.asked / 60.0).ln();
-        let wait_ms = if relapses == 0 { 0 } else { 15_000 * (1 + u64::from(relapses.min(2))) };
-        self.recovery >= nats && now.since(self.clean_since) >= Duration::from_millis(wait_ms)
+        let wait_ms = if relapses == 0 { 0 } else { 12_000 * (1 + u64::from(relapses.min(2))) };
+        self.recovery >= self.needed(settings)
+            && now.since(self.clean_since) >= Duration::from_millis(wait_ms)
     }
 }
 
@@ -240,7 +250,7 @@ pub struct Cell {
     pub(crate) drifting: Drifting,
     step_at: Timestamp,
     /// It was given all traffic although it was out, because all others were out too.
-    carried: bool,
+    pub(crate) carried: bool,
     pub(crate) next_probe: Timestamp,
     /// Milliseconds between probes, as routing last set it from what a probe costs.
     pub(crate) probe_every_ms: u64,
@@ -456,13 +466,15 @@ impl Cell {
         }
         let base = self.base_of(cause, now);
         if let Some(trouble) = self.trouble.as_mut().filter(|t| t.cause == cause) {
-            trouble.recover(good, base, now);
+            trouble.recover(good, base, now, settings);
             if trouble.is_over(0, now, settings) {
                 self.trouble = None;
                 self.bank(cause).reset();
             }
         }
-        let suspect = self.trouble.is_some() || self.statistic >= settings.suspect_nats;
+        // It takes more to become suspect than to stay so, or the name would flicker.
+        let limit = if self.state == HealthState::Suspect { 1.0 } else { 2.0 };
+        let suspect = self.trouble.is_some() || self.statistic >= limit * settings.suspect_nats;
         self.enter(if suspect { HealthState::Suspect } else { HealthState::Healthy }, now);
     }
 
@@ -499,7 +511,7 @@ impl Cell {
         let cause = trouble.cause;
         let base = self.base_of(cause, now);
         let Some(trouble) = self.trouble.as_mut() else { return };
-        trouble.recover(good, base, now);
+        trouble.recover(good, base, now, settings);
         if trouble.is_over(self.relapses, now, settings) {
             self.technical.bank.reset();
             self.approval.bank.reset();
@@ -532,7 +544,7 @@ impl Cell {
     fn grow(&mut self, share: u8, good: u32, now: Timestamp, settings: &Settings) {
         // The first step outlasts the good half of most flapping, at a twentieth of its price.
         let step_ms = match (share, self.relapses) {
-            (..25, 0) => 20_000,
+            (..25, 0) => 28_000,
             (..25, _) => 30_000,
             _ => settings.ramp_step_ms,
         };

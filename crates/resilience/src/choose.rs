@@ -2,7 +2,8 @@
 //!
 //! The leader of a set of lanes is sticky. It changes hands when a cell falls (at once), or
 //! when another lane is better beyond doubt (by standard errors of the difference). A small
-//! share of payments looks elsewhere, more of them while there is something to find out.
+//! share of payments looks elsewhere, more of them while there is something to find out. Among
+//! lanes that are about as good as the leader, price decides, and then latency.
 
 use domain::Timestamp;
 
@@ -16,6 +17,9 @@ use crate::{HealthState, Settings};
 pub struct Request<'a> {
     /// Lanes that could take it, in the merchant's order.
     pub candidates: &'a [Lane],
+    /// What the payment would cost on each of them, in minor units; `None` where no price is
+    /// known. Empty when no prices are told at all, and then the merchant's order stands.
+    pub fees: &'a [Option<i64>],
     /// The customer's issuer, where known.
     pub issuer: Option<Issuer>,
     /// Whether it may be spent on a probe (a low amount, nothing moved yet).
@@ -33,6 +37,10 @@ pub enum Why {
     Leads,
     /// The leader is out, or doubtful, and this stands in.
     StandsIn,
+    /// About as good as the leader, and costs less.
+    Cheaper,
+    /// About as good as the leader at the same price, and answers sooner.
+    Faster,
     /// To find out whether it is back.
     Probe,
     /// The leader's ramp gave this payment away.
@@ -67,23 +75,27 @@ pub(crate) struct Leader {
 }
 
 /// Sets of lanes that are remembered; beyond that, the oldest is forgotten.
-const GROUPS: usize = 256;
+pub(crate) const GROUPS: usize = 256;
 /// Standard errors by which a lane must be better than a quiet leader.
 const Z_CALM: f64 = 3.5;
 /// The same for one that the merchant ranks first.
 const Z_BACK: f64 = 2.0;
 /// The same while rates drift.
-const Z_DRIFT: f64 = 0.5;
+const Z_DRIFT: f64 = 0.2;
 /// The same for a stand-in, and against the merchant's order among strangers.
 const Z_STAND_IN: f64 = 2.5;
 /// The same against a leader that is known to ail.
 const Z_AILING: f64 = 0.5;
 /// Optimism of exploration while rates drift, in standard deviations.
-const OPTIMISM: f64 = 1.2;
+const OPTIMISM: f64 = 1.5;
 /// Optimism about a contender while rates stand still.
 const HOPE: f64 = 0.5;
 /// Age at which a fault is probed more rarely by the square root of 2, seconds.
 const PATIENCE_S: f64 = 40.0;
+/// The most that ignorance alone makes near, as a share of payments.
+const NEAR_MOST: f64 = 0.005;
+/// What is faster answers in less than 0.8 of the other's time.
+const FASTER_LN: f64 = -0.223;
 /// Results after which a lane is no stranger.
 const KNOWN: f64 = 50.0;
 
@@ -107,6 +119,7 @@ impl Dice {
 impl Board {
     /// Chooses a lane; `None` when no candidate has room.
     pub fn choose(&mut self, request: &Request<'_>) -> Option<Decision> {
+        self.redraw(request.now);
         let mut dice = Dice::new(request.dice);
         let choice = self.by_health(request, &mut dice)?;
         let choice = self.by_issuer(request, choice, &mut dice);
@@ -126,7 +139,46 @@ impl Board {
             }
             return self.fail_open(request);
         }
+        let lead = self.thrifty(request, lead);
         Some(self.explore(request, lead, dice).unwrap_or(lead))
+    }
+
+    /// The cheapest of the lanes that are about as good as the leader, and of those that cost
+    /// the same the fastest. What has no known price stands behind what has one.
+    fn thrifty(&self, request: &Request<'_>, lead: Decision) -> Decision {
+        let Request { candidates, fees, .. } = *request;
+        if fees.is_empty() {
+            return lead;
+        }
+        let held = self.expected(lead.lane);
+        let fee = |index: usize| fees.get(index).copied().flatten().unwrap_or(i64::MAX);
+        let usual = |lane: Lane| self.latency(lane).usual_ln();
+        let mut best = lead;
+        for (index, lane) in candidates.iter().enumerate() {
+            let glance = self.glance(*lane);
+            let able = serves(glance) && !ramps(glance) && !glance.ails && glance.known >= KNOWN;
+            if *lane == lead.lane || !able || !self.is_near(&glance.expected, &held) {
+                continue;
+            }
+            let why = if fee(index) < fee(best.index) {
+                Why::Cheaper
+            } else if fee(index) == fee(best.index)
+                && usual(*lane).zip(usual(best.lane)).is_some_and(|(a, b)| a < b + FASTER_LN)
+            {
+                Why::Faster
+            } else {
+                continue;
+            };
+            best = Decision { index, lane: *lane, why };
+        }
+        best
+    }
+
+    /// Whether success is as good as `held` within the margin that is set, or within a standard
+    /// error where that is more; but a lane that is hardly known is not near to anything.
+    fn is_near(&self, success: &Estimate, held: &Estimate) -> bool {
+        let error = (success.variance + held.variance).sqrt().min(NEAR_MOST);
+        success.mean >= held.mean - self.settings.near_success.max(error)
     }
 
     /// Goes around a lane that is bad for this customer's issuer only.
@@ -169,11 +221,12 @@ impl Board {
 
     /// The lane that leads a set now, probes and exploration aside.
     pub fn leader(&mut self, request: &Request<'_>) -> Option<Lane> {
+        self.redraw(request.now);
         self.lead(request).map(|d| d.lane)
     }
 
-    fn estimate(&self, lane: Lane, now: Timestamp) -> Estimate {
-        self.glance(lane).estimate(&self.climate, now)
+    fn expected(&self, lane: Lane) -> Estimate {
+        self.glance(lane).expected
     }
 
     fn lead(&mut self, request: &Request<'_>) -> Option<Decision> {
@@ -211,7 +264,7 @@ impl Board {
         self.leaders[slot].stand_in = lane;
         match lane {
             // The rest of a good channel may be worth more than the whole of a bad one.
-            Some(lane) if self.is_worse(lane, home, request.now) => {
+            Some(lane) if self.is_worse(lane, home) => {
                 self.lanes[usize::from(home.0)].cell.carry();
                 self.decision(request, home, Why::FailOpen)
             }
@@ -220,8 +273,8 @@ impl Board {
         }
     }
 
-    fn is_worse(&self, lane: Lane, than: Lane, now: Timestamp) -> bool {
-        self.estimate(than, now).beats(&self.estimate(lane, now), Z_STAND_IN)
+    fn is_worse(&self, lane: Lane, than: Lane) -> bool {
+        self.expected(than).beats(&self.expected(lane), Z_STAND_IN)
     }
 
     /// Nothing is in service: the merchant's order holds, since a refusal for certain would
@@ -234,8 +287,8 @@ impl Board {
 
     /// Who stands in for a leader that ails: one that is better than what is left of it.
     fn stand_in(&self, request: &Request<'_>, home: Lane, kept: Option<Lane>) -> Option<Lane> {
-        let left = self.estimate(home, request.now);
-        let better = |lane: &Lane| self.estimate(*lane, request.now).beats(&left, Z_AILING);
+        let left = self.expected(home);
+        let better = |lane: &Lane| self.expected(*lane).beats(&left, Z_AILING);
         match kept.filter(better) {
             Some(lane) => Some(self.challenger(request, lane, Z_STAND_IN).unwrap_or(lane)),
             None => self.pick(request, Some(home)).map(|d| d.lane).filter(better),
@@ -263,7 +316,7 @@ impl Board {
 
     /// The best lane that is better than `holder` by `z` standard errors.
     fn challenger(&self, request: &Request<'_>, holder: Lane, z: f64) -> Option<Lane> {
-        let held = self.estimate(holder, request.now);
+        let held = self.expected(holder);
         // A lane that the merchant ranks before the holder needs less to come back.
         let mut before = !self.climate.drifting();
         let better = request.candidates.iter().filter(|lane| {
@@ -272,10 +325,10 @@ impl Board {
             **lane != holder
                 && serves(self.glance(**lane))
                 && self.glance(**lane).known >= 30.0
-                && self.estimate(**lane, request.now).beats(&held, z)
+                && self.expected(**lane).beats(&held, z)
         });
         better.copied().max_by(|a, b| {
-            let (a, b) = (self.estimate(*a, request.now), self.estimate(*b, request.now));
+            let (a, b) = (self.expected(*a), self.expected(*b));
             a.mean.total_cmp(&b.mean)
         })
     }
@@ -290,7 +343,7 @@ impl Board {
         };
         let mut best = *request.candidates.iter().find(usable)?;
         for lane in request.candidates.iter().filter(usable) {
-            let (held, new) = (self.estimate(best, request.now), self.estimate(*lane, request.now));
+            let (held, new) = (self.expected(best), self.expected(*lane));
             if new.beats(&held, Z_STAND_IN) {
                 best = *lane;
             }
@@ -305,8 +358,7 @@ impl Board {
         }
         let due = |lane: &Lane| *lane != lead.lane && self.glance(*lane).probe_due(request.now);
         let lane = *request.candidates.iter().find(|lane| due(lane))?;
-        let lost =
-            self.estimate(lead.lane, request.now).mean - self.estimate(lane, request.now).mean;
+        let lost = self.expected(lead.lane).mean - self.expected(lane).mean;
         // The longer a fault lasts, the longer it will: probes thin out with the root of its
         // age, which balances what they lose against what is lost by coming back late.
         let age_s = self.at(lane).trouble.map_or(0.0, |t| request.now.since(t.since).as_secs_f64());
@@ -322,7 +374,7 @@ impl Board {
         }
         let rare = dice.roll();
         if self.climate.drifting() {
-            return (rare < 1.5 * self.settings.explore_hopeful)
+            return (rare < self.settings.explore_hopeful)
                 .then(|| self.optimist(request, lead))
                 .flatten();
         }
@@ -357,7 +409,7 @@ impl Board {
     /// The lane that might be better than the leader, and whether it looks better: a stranger,
     /// or one whose estimate is within a standard error.
     fn contender(&self, request: &Request<'_>, lead: Decision) -> Option<(Lane, bool)> {
-        let held = self.estimate(lead.lane, request.now);
+        let held = self.expected(lead.lane);
         let mut best: Option<(Lane, f64, bool)> = None;
         for lane in request.candidates.iter().filter(|l| **l != lead.lane) {
             let cell = self.glance(*lane);
@@ -367,7 +419,7 @@ impl Board {
             if cell.known < KNOWN {
                 return Some((*lane, false));
             }
-            let estimate = self.estimate(*lane, request.now);
+            let estimate = self.expected(*lane);
             let hope = estimate.mean + HOPE * estimate.variance.sqrt();
             if hope > held.mean && best.is_none_or(|(_, most, _)| hope > most) {
                 best = Some((*lane, hope, estimate.mean > held.mean));
@@ -379,7 +431,7 @@ impl Board {
     /// The lane that could well be better than the leader while rates drift.
     fn optimist(&self, request: &Request<'_>, lead: Decision) -> Option<Decision> {
         let hope = |lane: Lane| {
-            let estimate = self.estimate(lane, request.now);
+            let estimate = self.expected(lane);
             estimate.mean + OPTIMISM * estimate.variance.sqrt()
         };
         let usable = request.candidates.iter().filter(|l| serves(self.glance(**l)));

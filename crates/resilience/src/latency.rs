@@ -103,6 +103,11 @@ impl Latency {
         self.mean.exp()
     }
 
+    /// Its logarithm, once it is known.
+    pub(crate) fn usual_ln(&self) -> Option<f64> {
+        (self.seen >= ENOUGH).then_some(self.mean)
+    }
+
     /// Most calls in flight while it is slow; `None` while it is not.
     pub fn cap(&self) -> Option<u32> {
         self.slow.then(|| (self.usual_in_flight * 1.5).max(2.0) as u32)

@@ -34,7 +34,7 @@ impl Estimate {
 }
 
 /// Standard deviation of a drifting rate around its base.
-const SPREAD: f64 = 0.055;
+const SPREAD: f64 = 0.05;
 /// Time in which a drifting rate forgets where it was, seconds.
 const MEMORY_S: f64 = 300.0;
 

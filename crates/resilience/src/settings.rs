@@ -14,7 +14,7 @@ pub struct Settings {
     pub technical_base: f64,
     /// Share of approvals believed before anything is seen.
     pub approval_base: f64,
-    /// A cell is suspect from this statistic on, and its base is not learned (nats).
+    /// From this statistic on its base is not learned; at twice as much a cell is suspect (nats).
     pub suspect_nats: f64,
     /// A ramping cell falls again at this statistic (nats); lower than the healthy limit.
     pub relapse_nats: f64,
@@ -37,6 +37,9 @@ pub struct Settings {
     pub explore_doubtful: f64,
     /// The same while another looks better but not beyond doubt, or rates drift.
     pub explore_hopeful: f64,
+    /// Lanes whose success differs by no more than this share of payments are as good as each
+    /// other, and price decides between them.
+    pub near_success: f64,
     /// Retries allowed, as a share of first attempts.
     pub retry_share: f64,
     /// Evidence that calls hang or codes are not paid (nats).
@@ -51,7 +54,7 @@ impl Default for Settings {
             approval_base: 0.9,
             suspect_nats: 3.0,
             relapse_nats: 8.0,
-            recover_nats: 4.6,
+            recover_nats: 6.0,
             hold_off_ms: 5_000,
             hold_off_max_ms: 1_800_000,
             probe_every_ms: 10_000,
@@ -59,7 +62,8 @@ impl Default for Settings {
             ramp_outcomes: 10,
             explore: 0.005,
             explore_doubtful: 0.03,
-            explore_hopeful: 0.1,
+            explore_hopeful: 0.03,
+            near_success: 0.002,
             retry_share: 0.1,
             silence_nats: 11.0,
         }

@@ -154,7 +154,8 @@ fn health<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, health: &resilien
     for (key, value, fix) in [
         ("explore", health.explore, "the default is 0.005"),
         ("explore_doubtful", health.explore_doubtful, "the default is 0.03"),
-        ("explore_hopeful", health.explore_hopeful, "the default is 0.1"),
+        ("explore_hopeful", health.explore_hopeful, "the default is 0.03"),
+        ("near_success", health.near_success, "the default is 0.002"),
         ("retry_share", health.retry_share, "the default is 0.1"),
     ] {
         rule(key, (0.0..=1.0).contains(&value), text, fix);
@@ -163,7 +164,7 @@ fn health<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, health: &resilien
     for (key, value, fix) in [
         ("suspect_nats", health.suspect_nats, "the default is 3.0"),
         ("relapse_nats", health.relapse_nats, "the default is 8.0"),
-        ("recover_nats", health.recover_nats, "the default is 4.6"),
+        ("recover_nats", health.recover_nats, "the default is 6"),
         ("silence_nats", health.silence_nats, "the default is 11.0"),
     ] {
         rule(key, value > 0.0 && value <= 1_000.0, text, fix);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{Class, Timestamp};
-use resilience::{Cause, HealthState, Issuer, Observation};
+use resilience::{Cause, HealthState, Issuer, Observation, Request, Sent, Why};
 
 use crate::world::World;
 
@@ -205,4 +205,49 @@ fn codes_that_nobody_pays_are_noticed() {
         world.wait_ms(1_000);
     }
     panic!("the silent failure was not seen");
+}
+
+/// Both lanes known as well as each other, one asked with what it would cost.
+fn priced(seconds: [f64; 2], fees: [Option<i64>; 2], worse: bool) -> resilience::Decision {
+    let mut world = World::new(2);
+    for step in 0..4_000_usize {
+        for (channel, took) in seconds.into_iter().enumerate() {
+            let sent = Sent { lane: world.lanes[channel], issuer: None, at: world.now };
+            world.board.sent_lane(sent, 0.5);
+            let answered = world.now + Duration::from_secs_f64(took);
+            world.board.answered(sent, true, answered);
+            let paid = !step.is_multiple_of(if worse && channel == 1 { 8 } else { 12 });
+            let seen = if paid { Observation::Paid } else { Observation::Unpaid };
+            world.board.learn(sent, seen, answered);
+        }
+        world.wait_ms(2_000);
+    }
+    let lanes = world.lanes.clone();
+    let request = Request {
+        candidates: &lanes,
+        fees: &fees,
+        issuer: None,
+        spare: true,
+        dice: 0.9,
+        now: world.now,
+    };
+    world.board.choose(&request).unwrap()
+}
+
+#[test]
+fn among_equals_the_cheaper_wins_and_at_one_price_the_faster() {
+    let even = [1.0, 1.0];
+    let chosen = priced(even, [Some(60), Some(38)], false);
+    assert_eq!((chosen.index, chosen.why), (1, Why::Cheaper));
+    // No price is known, which is not the same as free.
+    assert_eq!(priced(even, [Some(60), None], false).index, 0);
+    assert_eq!(priced(even, [Some(60), Some(60)], false).index, 0);
+    let chosen = priced([1.0, 0.4], [Some(60), Some(60)], false);
+    assert_eq!((chosen.index, chosen.why), (1, Why::Faster));
+    assert_eq!(priced([1.0, 0.4], [Some(60), Some(61)], false).index, 0);
+}
+
+#[test]
+fn success_comes_before_price() {
+    assert_eq!(priced([1.0, 0.1], [Some(60), Some(0)], true).index, 0);
 }

@@ -48,7 +48,8 @@ impl World {
     pub(crate) fn choose(&mut self, issuer: Option<Issuer>) -> Option<usize> {
         let dice = self.dice();
         let lanes = self.lanes.clone();
-        let request = Request { candidates: &lanes, issuer, spare: true, dice, now: self.now };
+        let request =
+            Request { candidates: &lanes, fees: &[], issuer, spare: true, dice, now: self.now };
         let decision = self.board.choose(&request)?;
         self.board.sent_lane(Sent { lane: decision.lane, issuer, at: self.now }, dice);
         Some(decision.index)
