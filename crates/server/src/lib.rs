@@ -32,6 +32,8 @@ mod pipeline;
 mod problem;
 mod refunds;
 mod render;
+mod signals;
+mod signals_view;
 mod spec;
 mod system;
 mod time;

@@ -72,8 +72,15 @@ fn describe_responses(paths: &mut Value) {
 }
 
 /// Bodies in which an unknown field is a mistake.
-const STRICT: [&str; 5] =
-    ["CreatePayment", "CreateRefund", "NewAttempt", "DisableChannel", "EnableChannel"];
+const STRICT: [&str; 7] = [
+    "CreatePayment",
+    "CreateRefund",
+    "NewAttempt",
+    "DisableChannel",
+    "EnableChannel",
+    "PlanMaintenance",
+    "Downtime",
+];
 
 /// What merchants are sent, in the `webhooks` of OpenAPI 3.1.
 fn webhooks() -> Value {

@@ -55,8 +55,10 @@ pub struct PaymentView {
     /// The channel of that attempt.
     pub channel: Option<String>,
     /// Why the merchant collects.
-    #[schema(value_type = PurposeName)]
+    #[schema(value_type = ShownPurposeName)]
     pub purpose: Purpose,
+    /// Whether nobody collects: Evergate tries a channel, and gives back what was paid.
+    pub synthetic: bool,
     /// How the merchant ranks the customer.
     #[schema(value_type = TierName)]
     pub tier: Tier,
@@ -239,6 +241,7 @@ impl PaymentView {
             method: counting.map(|a| a.method.name()),
             channel: counting.map(|a| a.channel.to_string()),
             purpose: terms.purpose,
+            synthetic: terms.is_synthetic(),
             tier: terms.tier,
             subject: terms.subject.clone(),
             issuer: terms.issuer.clone(),
@@ -406,6 +409,8 @@ names! {
     MethodName: Alipay WechatPay UnionPay Card Paypal BankTransfer;
     /// Why the merchant collects.
     PurposeName: Checkout Renewal TopUp;
+    /// Why it is collected: the merchant's purpose, or `synthetic`.
+    ShownPurposeName: Checkout Renewal TopUp Synthetic;
     /// How the merchant ranks the customer.
     TierName: Standard Vip;
     /// The customer's language.

@@ -9,5 +9,6 @@ mod flaky;
 mod notifications;
 mod openapi;
 mod payments;
+mod signals;
 mod webhooks;
 mod world;
