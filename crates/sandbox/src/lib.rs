@@ -37,6 +37,7 @@ mod scenario;
 mod server;
 mod shopper;
 mod state;
+mod statuspage;
 mod stripe;
 mod wechatpay;
 
