@@ -56,7 +56,7 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// Channels kept in each list: a record is read by people, and kept for every attempt.
+    /// Channels kept of the order: a record is read by people, and kept for every attempt.
     pub const KEPT: usize = 8;
 
     /// A choice that needs no more than a word.

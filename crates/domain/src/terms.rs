@@ -130,7 +130,7 @@ pub enum Locale {
 
 /// What the merchant asked for besides the amount and the order number. Never changes after
 /// the payment is made; limits on lengths are checked where text comes in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Terms {
     /// The methods that the customer may pay with, the preferred one first; not empty.
     pub methods: Vec<Method>,

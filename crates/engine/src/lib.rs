@@ -10,11 +10,13 @@
 //! very same code on virtual time, and drop it at any await.
 
 mod absences;
+mod ask;
 mod commands;
 mod engine;
 mod health;
 mod ledger;
 mod options;
+mod preferences;
 mod routing;
 mod seam;
 mod trial;
@@ -22,6 +24,7 @@ mod views;
 mod work;
 
 pub use absences::Away;
+pub use ask::Supposed;
 pub use commands::{EngineError, Fresh, KeyedRequest, NewPayment};
 pub use engine::{Engine, Parts};
 pub use health::{DeclineTurn, Turn};

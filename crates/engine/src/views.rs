@@ -53,6 +53,8 @@ pub struct MethodView {
     pub has_room: bool,
     /// The operator's override in force.
     pub disabled: Option<Override>,
+    /// The operator's preference in force.
+    pub preferred: Option<Override>,
 }
 
 /// A statistic and its threshold, in nats.
@@ -196,6 +198,7 @@ impl Sight<'_> {
             declines: self.journal.decline_turn(&key).cloned(),
             has_room: lane.is_none_or(|lane| self.board.has_room(lane, self.now)),
             disabled: self.controls.disabled(channel, method, self.now).cloned(),
+            preferred: self.controls.preferred(channel, method, self.now).map(|(_, o)| o.clone()),
         }
     }
 

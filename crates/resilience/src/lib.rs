@@ -26,6 +26,7 @@ mod choose;
 mod cusum;
 mod declines;
 mod fees;
+mod guide;
 mod issuers;
 mod latency;
 mod load;
@@ -42,11 +43,12 @@ pub use choose::{Decision, Request, Why};
 pub use cusum::{ARMS, Bank, MILD, RATIOS, Verdict, fallen, run_limit};
 pub use declines::{DeclineMix, DeclineShift};
 pub use fees::{Fee, FeeTable, InvalidFee, RATE_PPM_MAX};
+pub use guide::Guide;
 pub use issuers::Issuer;
 pub use latency::Latency;
 pub use load::{Headroom, RetryBudget};
 pub use rank::{Climate, Drifting, Estimate};
-pub use route::{Candidate, Excluded, Plan, plan};
+pub use route::{Candidate, Occasion, Out, Plan, Weighed, plan, plan_quietly};
 pub use rules::{
     DEPTH_MAX, Facts, FailedRule, InvalidRule, RULES_MAX, RuleText, Rules, Ruling, Standing,
     TEXT_MAX, Then, WEIGHT_MAX, Wrong,

@@ -22,7 +22,9 @@ use crate::notifications::Codecs;
 use crate::options::ServerOptions;
 use crate::pipeline::{self, Gate};
 use crate::problem::{Problem, kinds};
-use crate::{channels, docs, messages, notifications, payments, refunds, signals, spec, system};
+use crate::{
+    channels, docs, messages, notifications, payments, refunds, route, signals, spec, system,
+};
 
 /// What the server is built from.
 #[derive(Clone)]
@@ -73,6 +75,10 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(channels::list))
         .routes(routes!(channels::disable))
         .routes(routes!(channels::enable))
+        .routes(routes!(channels::prefer))
+        .routes(routes!(channels::release))
+        .routes(routes!(route::explain))
+        .routes(routes!(route::decide))
         .routes(routes!(channels::audit))
         .routes(routes!(signals::signals))
         .routes(routes!(signals::list, signals::plan))

@@ -74,6 +74,8 @@ pub(crate) struct MethodStatus {
     has_room: bool,
     /// The operator's override in force.
     disabled: Option<OverrideView>,
+    /// The operator's preference in force: it comes before rules and the merchant's order.
+    preferred: Option<OverrideView>,
 }
 
 /// How long a channel's calls take.
@@ -215,6 +217,7 @@ impl MethodStatus {
             decline_shift: view.declines.as_ref().map(DeclineShift::of),
             has_room: view.has_room,
             disabled: view.disabled.as_ref().map(OverrideView::of),
+            preferred: view.preferred.as_ref().map(OverrideView::of),
         }
     }
 }

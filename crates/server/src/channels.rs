@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
-use domain::{Method, Override};
+use domain::{ChannelId, Method, Override, Timestamp};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -131,7 +131,18 @@ pub(crate) async fn disable(
     body: JsonBody,
 ) -> Result<Json<Channels>, Problem> {
     caller.must_operate()?;
-    let now = state.engine.now();
+    let new = read_override(&body, channel, caller.name, state.engine.now())?;
+    state.engine.disable(new).await?;
+    Ok(channels(&state))
+}
+
+/// Reads what is to be in force, why and until when.
+fn read_override(
+    body: &JsonBody,
+    channel: ChannelId,
+    by: String,
+    now: Timestamp,
+) -> Result<Override, Problem> {
     let mut fields = Fields::new(&body.object, &["method", "reason", "for_s", "until"]);
     let method = fields.parsed("method", "send one of the channel's methods");
     fields.require("reason", REASON.fix);
@@ -154,15 +165,67 @@ pub(crate) async fn disable(
     }
     fields.end()?;
     let wait = for_s.and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs);
-    let new = Override {
+    Ok(Override {
         channel,
         method,
-        by: caller.name,
+        by,
         reason: reason.unwrap_or_default(),
         since: now,
         until: until.or_else(|| wait.map(|wait| now + wait)),
-    };
-    state.engine.disable(new).await?;
+    })
+}
+
+/// Put a channel, or one method of it, before all others.
+///
+/// It comes before the rules and the merchant's order; its health still counts, and a disabled
+/// channel stays disabled. Needs an operator's key.
+#[utoipa::path(
+    post, path = "/v1/channels/{id}/prefer", tag = "channels", operation_id = "prefer_channel",
+    params(("id" = String, Path)),
+    request_body = DisableChannel,
+    responses(
+        (status = 200, body = Channels),
+        (status = "4XX", content_type = "application/problem+json", body = ProblemDocument),
+        (status = "5XX", content_type = "application/problem+json", body = ProblemDocument),
+    ),
+)]
+pub(crate) async fn prefer(
+    State(state): State<Shared>,
+    caller: Caller,
+    ChannelInPath(channel): ChannelInPath,
+    body: JsonBody,
+) -> Result<Json<Channels>, Problem> {
+    caller.must_operate()?;
+    let new = read_override(&body, channel, caller.name, state.engine.now())?;
+    state.engine.prefer(new).await?;
+    Ok(channels(&state))
+}
+
+/// End the preference for a channel, or for one method of it.
+///
+/// Needs an operator's key.
+#[utoipa::path(
+    post, path = "/v1/channels/{id}/release", tag = "channels", operation_id = "release_channel",
+    params(("id" = String, Path)),
+    request_body(content = Option<EnableChannel>),
+    responses(
+        (status = 200, body = Channels),
+        (status = "4XX", content_type = "application/problem+json", body = ProblemDocument),
+        (status = "5XX", content_type = "application/problem+json", body = ProblemDocument),
+    ),
+)]
+pub(crate) async fn release(
+    State(state): State<Shared>,
+    caller: Caller,
+    ChannelInPath(channel): ChannelInPath,
+    body: JsonBody,
+) -> Result<Json<Channels>, Problem> {
+    caller.must_operate()?;
+    let mut fields = Fields::new(&body.object, &["method", "reason"]);
+    let method = fields.parsed("method", "send one of the channel's methods");
+    let reason = fields.text("reason", &REASON).unwrap_or_default();
+    fields.end()?;
+    state.engine.release(&channel, method, &caller.name, &reason).await?;
     Ok(channels(&state))
 }
 

@@ -216,14 +216,32 @@ pub struct Ruling<'r> {
 /// Where a channel stands by the rules; smaller is earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing<'r> {
-    /// Put forward: by which step of the rules, and its place there.
-    Preferred(u16, u16),
+    /// Put forward.
+    Preferred {
+        /// By which step of the rules.
+        step: u16,
+        /// Its place within the step.
+        place: u16,
+        /// The rule.
+        rule: &'r str,
+    },
     /// Nothing was said.
     Plain,
-    /// Put behind.
-    Avoided,
+    /// Put behind by the rule of this name.
+    Avoided(&'r str),
     /// Not allowed by the rule of this name.
     Out(&'r str),
+}
+
+impl Standing<'_> {
+    /// Whether the rules make no difference between two channels, but for the order in which
+    /// they are named.
+    pub(crate) fn same_step(&self, other: &Standing<'_>) -> bool {
+        match (self, other) {
+            (Standing::Preferred { step: a, .. }, Standing::Preferred { step: b, .. }) => a == b,
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
 }
 
 impl<'r> Ruling<'r> {
@@ -252,7 +270,7 @@ impl<'r> Ruling<'r> {
                 return Standing::Out(&rule.name);
             }
             if found == Standing::Plain {
-                found = then.standing(channel, *share, step);
+                found = rule.standing(channel, *share, step);
             }
             step += 2;
         }
@@ -260,24 +278,18 @@ impl<'r> Ruling<'r> {
     }
 }
 
-impl Then {
-    fn standing<'r>(
-        &self,
-        channel: &ChannelId,
-        share: Option<&ChannelId>,
-        step: u16,
-    ) -> Standing<'r> {
-        let place = self.prefer.iter().position(|c| c == channel);
-        if let Some(place) = place {
-            return Standing::Preferred(step, u16::try_from(place).unwrap_or(u16::MAX));
+impl Rule {
+    fn standing(&self, channel: &ChannelId, share: Option<&ChannelId>, step: u16) -> Standing<'_> {
+        let (then, rule) = (&self.then, self.name.as_str());
+        if let Some(place) = then.prefer.iter().position(|c| c == channel) {
+            let place = u16::try_from(place).unwrap_or(u16::MAX);
+            return Standing::Preferred { step, place, rule };
         }
-        if share == Some(channel) {
-            return Standing::Preferred(step, 0);
+        if then.split.contains_key(channel) {
+            let step = if share == Some(channel) { step } else { step + 1 };
+            return Standing::Preferred { step, place: 0, rule };
         }
-        if self.split.contains_key(channel) {
-            return Standing::Preferred(step + 1, 0);
-        }
-        if self.avoid.contains(channel) { Standing::Avoided } else { Standing::Plain }
+        if then.avoid.contains(channel) { Standing::Avoided(rule) } else { Standing::Plain }
     }
 }
 

@@ -168,12 +168,16 @@ fn the_first_rule_that_holds_decides_unless_it_goes_on() {
     assert_eq!(ruling.matched().collect::<Vec<_>>(), ["keep", "night"]);
     assert_eq!(ruling.failed()[0].rule, "broken");
     assert_eq!(ruling.standing(&channel("stripe")), Standing::Out("keep"));
-    assert_eq!(ruling.standing(&channel("alipay-a")), Standing::Avoided);
+    assert_eq!(ruling.standing(&channel("alipay-a")), Standing::Avoided("night"));
     assert_eq!(ruling.standing(&channel("alipay-b")), Standing::Plain);
     texts[3].goes_on = true;
     let rules = Rules::read(&texts, &channels()).unwrap();
     let ruling = rules.judge(&shop.facts(), None);
-    assert_eq!(ruling.standing(&channel("alipay-a")), Standing::Avoided, "the earlier counts");
+    assert_eq!(
+        ruling.standing(&channel("alipay-a")),
+        Standing::Avoided("night"),
+        "the earlier counts"
+    );
 }
 
 #[test]
@@ -199,8 +203,14 @@ fn a_split_is_sticky_and_keeps_its_proportions() {
     assert!((9_400..=10_200).contains(&both), "{both}: two splits fall independently, 49 %");
     assert!((0..100).all(|n| falls(n, 0) == falls(n, 0)));
     let ruling = rules.judge(&shop.facts(), None);
-    assert_eq!(ruling.standing(&channel("alipay-a")), Standing::Preferred(0, 0));
-    assert_eq!(ruling.standing(&channel("alipay-b")), Standing::Preferred(1, 0));
+    assert_eq!(
+        ruling.standing(&channel("alipay-a")),
+        Standing::Preferred { step: 0, place: 0, rule: "first" }
+    );
+    assert_eq!(
+        ruling.standing(&channel("alipay-b")),
+        Standing::Preferred { step: 1, place: 0, rule: "first" }
+    );
     assert_eq!(ruling.standing(&channel("stripe")), Standing::Plain);
     let (_, action) = ruling.actions().next().unwrap();
     assert_eq!(action, "split alipay-a 70, alipay-b 30: alipay-a");

@@ -44,6 +44,8 @@ fn every_route_is_in_the_document() {
             "get /v1/signals",
             "post /v1/channels/{id}/disable",
             "post /v1/channels/{id}/enable",
+            "post /v1/channels/{id}/prefer",
+            "post /v1/channels/{id}/release",
             "post /v1/downtime",
             "post /v1/maintenance",
             "post /v1/messages/{id}/resend",
@@ -52,6 +54,8 @@ fn every_route_is_in_the_document() {
             "post /v1/payments/{id}/attempts",
             "post /v1/payments/{id}/cancel",
             "post /v1/payments/{id}/refunds",
+            "post /v1/route/decide",
+            "post /v1/route/explain",
         ]
     );
     for name in ["CreatePayment", "CreateRefund", "NewAttempt", "DisableChannel", "EnableChannel"] {

@@ -64,6 +64,11 @@ impl Script {
     pub(crate) fn next(&self, answers: impl IntoIterator<Item = Answer>) {
         self.answers.lock().unwrap().extend(answers);
     }
+
+    /// Takes an answer that nobody asked for back.
+    pub(crate) fn take(&self) -> Option<Answer> {
+        self.answers.lock().unwrap().pop_front()
+    }
 }
 
 #[async_trait]
