@@ -2,11 +2,11 @@
 
 use std::sync::PoisonError;
 
-use domain::{Choice, MerchantId, Money, Terms, Timestamp};
-use resilience::{Issuer, Occasion};
+use domain::{Choice, Controls, MerchantId, Money, Terms, Timestamp};
+use resilience::{Board, Issuer, Occasion, Plan};
 
 use crate::routing::{Field, Wish, choice, reason};
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, Options};
 
 /// A payment that might be.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,21 +30,54 @@ impl Engine {
     /// # Errors
     /// When no channel takes any of the methods in this currency and amount.
     pub fn suppose(&self, supposed: &Supposed) -> Result<Choice, EngineError> {
-        let (options, controls, now) = (self.options(), self.controls(), self.now());
-        let Supposed { merchant, money, terms, at } = supposed;
-        let at = at.unwrap_or(now);
-        let wish = Wish { id: None, merchant: merchant.as_ref(), money: *money, terms, at };
-        let field = Field::of(&wish, &options, None);
-        if field.candidates.is_empty() {
-            let method = terms.methods.first().copied().unwrap_or(domain::Method::Card);
-            return Err(EngineError::NoChannel { method, money: *money });
-        }
-        let issuer = terms.issuer.as_deref().map(Issuer::of);
-        let occasion = Occasion { issuer, spare: false, ..field.occasion(now) };
+        let (options, controls) = (self.options.load(), self.controls.load());
+        let field = field(supposed, &options, self.now())?;
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
-        let plan = resilience::plan_quietly(&field.candidates, &mut board, &controls, &occasion);
+        let plan = weigh(supposed, &field, &mut board, &controls, self.now());
         drop(board);
-        let reason = reason(&plan);
-        Ok(choice(reason, &plan, field.notes))
+        Ok(choice(reason(&plan), &plan, field.notes))
     }
+}
+
+/// The same by settings alone: every channel is healthy, and no operator has said anything.
+///
+/// # Errors
+/// When no channel takes any of the methods in this currency and amount.
+pub fn suppose(
+    supposed: &Supposed,
+    options: &Options,
+    now: Timestamp,
+) -> Result<Choice, EngineError> {
+    let field = field(supposed, options, now)?;
+    let plan = weigh(supposed, &field, &mut Board::default(), &Controls::default(), now);
+    Ok(choice(reason(&plan), &plan, field.notes))
+}
+
+fn field<'o>(
+    supposed: &Supposed,
+    options: &'o Options,
+    now: Timestamp,
+) -> Result<Field<'o>, EngineError> {
+    let Supposed { merchant, money, terms, at } = supposed;
+    let (merchant, at) = (merchant.as_ref(), at.unwrap_or(now));
+    let wish = Wish { id: None, merchant, money: *money, terms, at };
+    let field = Field::of(&wish, options, None);
+    match terms.methods.first() {
+        Some(&method) if field.candidates.is_empty() => {
+            Err(EngineError::NoChannel { method, money: *money })
+        }
+        _ => Ok(field),
+    }
+}
+
+fn weigh(
+    supposed: &Supposed,
+    field: &Field<'_>,
+    board: &mut Board,
+    controls: &Controls,
+    now: Timestamp,
+) -> Plan {
+    let issuer = supposed.terms.issuer.as_deref().map(Issuer::of);
+    let occasion = Occasion { issuer, ..field.occasion(now) };
+    resilience::plan_quietly(&field.candidates, board, controls, &occasion)
 }

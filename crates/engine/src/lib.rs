@@ -24,7 +24,7 @@ mod views;
 mod work;
 
 pub use absences::Away;
-pub use ask::Supposed;
+pub use ask::{Supposed, suppose};
 pub use commands::{EngineError, Fresh, KeyedRequest, NewPayment};
 pub use engine::{Engine, Parts};
 pub use health::{DeclineTurn, Turn};

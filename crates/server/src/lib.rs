@@ -50,7 +50,7 @@ pub use notifications::Codecs;
 pub use options::ServerOptions;
 pub use problem::{Kind, kinds};
 pub use render::MessageRenderer;
-pub use route::{ConsideredView, RuleView};
+pub use route::{ConsideredView, RuleView, explain_offline};
 pub use system::prometheus;
 pub use view::{AttemptView, Notice, PaymentView, PresentationView, RefundView};
 pub use webhooks::{BadSecret, Endpoint, Endpoints, WebhookSecret, generate_webhook_secret};

@@ -3,8 +3,10 @@
 
 use axum::Json;
 use axum::extract::State;
-use domain::{Choice, Considered, Locale, MerchantId, Method, Purpose, RuleNote, Terms, Tier};
-use engine::Supposed;
+use domain::{
+    Choice, Considered, Locale, MerchantId, Method, Purpose, RuleNote, Terms, Tier, Timestamp,
+};
+use engine::{Options, Supposed};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -211,6 +213,19 @@ impl RuleView {
     pub(crate) fn of(note: &RuleNote) -> RuleView {
         RuleView { name: note.name.clone(), said: note.said.clone(), skipped: note.skipped }
     }
+}
+
+/// What `POST /v1/route/explain` would answer to this body by settings alone: every channel is
+/// healthy, and no operator has said anything.
+///
+/// # Errors
+/// Every mistake of the body, in one line.
+pub fn explain_offline(options: &Options, body: &Value, now: Timestamp) -> Result<Value, String> {
+    let caller = Caller { name: String::new(), role: Role::Operator, merchant: None };
+    let object = body.as_object().cloned().unwrap_or_default();
+    let supposed = read(&object, &caller).map_err(|problem| problem.in_one_line())?;
+    let choice = engine::suppose(&supposed, options, now).map_err(|error| error.to_string())?;
+    serde_json::to_value(Explanation::of(&choice)).map_err(|error| error.to_string())
 }
 
 /// Explain where a payment would go now.
