@@ -94,13 +94,16 @@ impl Engine {
         let now = self.now();
         let order = format!("{}-{}", trial.method, self.parts.entropy.uuid(now).simple());
         let order = OrderNo::new(&order).expect("a method's name and hex digits");
-        let (least, most) = self.options().expiry_range;
+        // As short as may be: a code that its provider cannot close ends with it.
+        let options = self.options();
+        let shortest = options.channel(&trial.channel).map(|c| c.capabilities.expiry.0);
+        let (least, most) = options.expiry_range;
         let wish = NewPayment {
             merchant: synthetic_merchant(),
             order,
             money: trial.money,
             terms: terms(trial),
-            expires_in: Some(Duration::from_secs(300).clamp(least, most)),
+            expires_in: Some(shortest.unwrap_or(least).clamp(least, most)),
         };
         let (payment, _) = self.create(wish, None).await?;
         let (answer, took) = (answer(&payment), self.now().since(now));

@@ -69,6 +69,11 @@ fn keys<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, config: &Config) {
         } else if !seen.insert(key.hash.to_ascii_lowercase()) {
             note("hash", "another key has the same hash", "make one key for each holder");
         }
+        let reserved = |m: &domain::MerchantId| m.as_str() == domain::SYNTHETIC_MERCHANT;
+        if key.merchant.as_ref().is_some_and(reserved) {
+            let fix = "give the key another merchant";
+            note("merchant", "this name is kept for Evergate's own synthetic payments", fix);
+        }
         if key.role == server::Role::Merchant && key.merchant.is_none() {
             let fix = "add `merchant = \"...\"`, or give it the role operator";
             note("merchant", "a key of the role merchant needs one", fix);

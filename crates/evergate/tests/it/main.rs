@@ -8,4 +8,5 @@ mod config;
 mod crash;
 mod demo;
 mod service;
+mod signals;
 mod support;
