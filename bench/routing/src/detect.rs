@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::exact;
 use crate::ours::Ours;
+use crate::par;
 use crate::run::run;
 use crate::stats::Mean;
 use crate::world::{self, CHANNELS};
@@ -48,7 +49,9 @@ impl One {
         let sent = Sent { lane: self.lane, issuer: None, at: self.now };
         self.board.learn(sent, seen, self.now);
         let cell = self.board.cell(&self.key);
-        cell.is_some_and(|c| c.state.is_out() || (mild && c.trouble.is_some()))
+        // Going over to the view that rates drift re-ranks as a mild alarm does.
+        let drifts = self.board.climate().drifting();
+        cell.is_some_and(|c| c.state.is_out() || (mild && (c.trouble.is_some() || drifts)))
     }
 
     /// A board that has learned its base; a false alarm on the way starts it anew.
@@ -87,7 +90,9 @@ pub fn delays(runs: usize, seed: u64) -> Vec<Delay> {
     let falls = [0.0, 0.3, 0.6, 0.8].map(|p1| ("results", true, 0.92, p1));
     let technical = [0.0, 0.7, 0.9, 0.97].map(|p1| ("technical", false, 0.995, p1));
     let rows = falls.into_iter().chain(technical);
-    rows.filter_map(|(stream, results, p0, p1)| {
+    let rows: Vec<_> = rows.collect();
+    let rows = par::map("delays", &rows, |(stream, results, p0, p1)| {
+        let (results, p0, p1) = (*results, *p0, *p1);
         let mut dice = ChaCha8Rng::seed_from_u64(seed);
         let mut values = Vec::with_capacity(runs);
         let mut warm = One::warmed(&at_the_bound(), results, p0, &mut dice)?;
@@ -107,8 +112,8 @@ pub fn delays(runs: usize, seed: u64) -> Vec<Delay> {
         let outcomes = Mean::of(&values);
         let bound = exact::bound(p0, p1, 1e6);
         Some(Delay { stream, rates: (p0, p1), outcomes, bound, ratio: outcomes.mean / bound })
-    })
-    .collect()
+    });
+    rows.into_iter().flatten().collect()
 }
 
 /// False alarms of one lane in healthy traffic.
@@ -148,6 +153,13 @@ pub fn false_alarms(rate: f64, outcomes: usize, seed: u64) -> Option<FalseAlarms
     })
 }
 
+/// The same at several base rates.
+pub fn all_false_alarms(outcomes: usize, seed: u64) -> Vec<FalseAlarms> {
+    let rates = [0.70, 0.80, 0.92, 0.97];
+    let rows = par::map("false alarms", &rates, |rate| false_alarms(*rate, outcomes, seed));
+    rows.into_iter().flatten().collect()
+}
+
 /// Leader switches of a healthy day at a base rate.
 #[derive(Clone, Debug, Serialize)]
 pub struct Day {
@@ -159,16 +171,26 @@ pub struct Day {
     pub regret: Mean,
 }
 
-/// A healthy day, `seeds` times.
-pub fn day(rate: f64, seeds: std::ops::Range<u64>) -> Day {
+/// Healthy days at several base rates, `runs` times each.
+pub fn days(runs: u64, seed: u64) -> Vec<Day> {
+    let rates = [0.70, 0.80, 0.92, 0.97];
+    let jobs: Vec<(f64, u64)> =
+        rates.into_iter().flat_map(|rate| (0..runs).map(move |run| (rate, seed + run))).collect();
+    let figures = par::map("days", &jobs, |(rate, seed)| day(*rate, *seed));
+    let days = rates.into_iter().zip(figures.chunks(runs.max(1) as usize));
+    days.map(|(rate, runs)| {
+        let of = |pick: fn(&crate::run::Figures) -> f64| {
+            Mean::of(&runs.iter().map(pick).collect::<Vec<_>>())
+        };
+        Day { rate, switches: of(|f| f.switches), regret: of(|f| f.regret) }
+    })
+    .collect()
+}
+
+fn day(rate: f64, seed: u64) -> crate::run::Figures {
     let mut world = world::healthy();
     world.minutes = 24 * 60;
     let behind = [0.0, 0.01, 0.02, 0.04];
     world.base = std::array::from_fn::<f64, CHANNELS, _>(|c| rate - behind[c]);
-    let runs: Vec<_> =
-        seeds.map(|seed| run(&world, seed, &mut Ours::new(Settings::default()))).collect();
-    let of = |pick: fn(&crate::run::Figures) -> f64| {
-        Mean::of(&runs.iter().map(pick).collect::<Vec<_>>())
-    };
-    Day { rate, switches: of(|f| f.switches), regret: of(|f| f.regret) }
+    run(&world, seed, &mut Ours::new(Settings::default()))
 }

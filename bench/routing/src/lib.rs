@@ -3,11 +3,14 @@
 pub mod cost;
 pub mod detect;
 pub mod exact;
-pub mod extras;
 pub mod ours;
+pub mod par;
 pub mod pb1;
+pub mod report;
 pub mod rivals;
 pub mod run;
+pub mod scenes;
 pub mod silence;
 pub mod stats;
+pub mod watch;
 pub mod world;

@@ -1,15 +1,17 @@
 //! Evergate's router, through the interface that the engine uses.
 
 use domain::{ChannelId, Method, Timestamp};
-use resilience::{Board, CellKey, Lane, Observation, Request, Sent, Settings};
+use resilience::{Board, CellKey, Issuer, Lane, Observation, Request, Sent, Settings};
 
 use crate::run::Router;
+use crate::scenes::ISSUERS;
 use crate::world::{CHANNELS, PER_SECOND};
 
 /// Ours.
 pub struct Ours {
     board: Board,
     lanes: Vec<Lane>,
+    issuers: Vec<Issuer>,
 }
 
 fn at(payment: usize) -> Timestamp {
@@ -25,7 +27,8 @@ impl Ours {
         let lanes =
             lanes.map(|channel| board.lane(&CellKey { channel, method: Method::Alipay }, at(0)));
         let lanes = lanes.collect();
-        Ours { board, lanes }
+        let issuers = (0..ISSUERS).map(|i| Issuer::of(&format!("bank {i}"))).collect();
+        Ours { board, lanes, issuers }
     }
 
     /// States and estimates in one line.
@@ -76,6 +79,46 @@ impl Router for Ours {
             seen,
             at(now),
         );
+    }
+    fn choose_for(&mut self, issuer: usize, now: usize, dice: f64) -> usize {
+        let Ours { board, lanes, issuers } = self;
+        let issuer = issuers.get(issuer).copied();
+        let request =
+            Request { candidates: lanes, fees: &[], issuer, spare: true, dice, now: at(now) };
+        let choice = board.choose(&request).map_or(0, |d| d.index);
+        board.sent_lane(Sent { lane: lanes[choice], issuer, at: at(now) }, dice);
+        choice
+    }
+    fn learn_for(&mut self, issuer: usize, channel: usize, good: bool, sent: usize, now: usize) {
+        let issuer = self.issuers.get(issuer).copied();
+        let seen = if good { Observation::Paid } else { Observation::Unpaid };
+        let sent = Sent { lane: self.lanes[channel], issuer, at: at(sent) };
+        self.board.learn(sent, seen, at(now));
+    }
+    fn answered(&mut self, channel: usize, answered: bool, sent: usize, now: usize) {
+        let sent = Sent { lane: self.lanes[channel], issuer: None, at: at(sent) };
+        self.board.answered(sent, answered, at(now));
+        let seen = if answered { Observation::Good } else { Observation::Bad };
+        self.board.learn(sent, seen, at(now));
+    }
+    fn shown(&mut self, channel: usize, now: usize) {
+        self.board.shown(self.lanes[channel], at(now));
+    }
+    fn paid(&mut self, _: usize, channel: usize, paid: bool, shown: usize, now: usize) {
+        let lane = self.lanes[channel];
+        self.board.paid(lane, at(shown), paid, at(now));
+        // As the engine does: in service those that are paid come in long before those that
+        // are not, and would mislead; of a cell that is out they prove that it is back.
+        if self.board.cells().nth(channel).is_some_and(|(_, cell)| cell.state.is_out()) {
+            let seen = if paid { Observation::Paid } else { Observation::Unpaid };
+            self.board.learn(Sent { lane, issuer: None, at: at(shown) }, seen, at(now));
+        }
+    }
+    fn tick(&mut self, now: usize) {
+        self.board.tick(at(now));
+    }
+    fn announced(&mut self, channel: usize, from: usize, until: usize) {
+        self.board.announce_absence(self.lanes[channel], at(from), at(until));
     }
     fn leader(&mut self, now: usize) -> usize {
         let lanes = std::mem::take(&mut self.lanes);

@@ -370,7 +370,8 @@ impl Breaker for JuspayRow {
 }
 
 /// Envoy outlier detection: 5 failures in a row eject for 30 s times the number of ejections,
-/// which falls by one in each clean interval of 10 s; at most half are ejected at once.
+/// at most 300 s; the number falls by one in each clean interval of 10 s; at most half are
+/// ejected at once.
 #[derive(Default)]
 pub struct Envoy {
     row: [usize; CHANNELS],
@@ -396,7 +397,8 @@ impl Router for Envoy {
         let ejected = self.until.iter().filter(|u| now < **u).count();
         if self.row[channel] >= 5 && now >= self.until[channel] && 2 * (ejected + 1) <= CHANNELS {
             self.ejections[channel] += 1;
-            self.until[channel] = now + seconds(30.0) * self.ejections[channel];
+            let time = seconds(30.0) * self.ejections[channel];
+            self.until[channel] = now + time.min(seconds(300.0));
             self.row[channel] = 0;
         }
     }

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::world::{CHANNELS, LAG, PER_SECOND, World};
+use crate::watch::Watch;
+use crate::world::{CHANNELS, LAG, PER_MINUTE, PER_SECOND, World};
 
 /// A router under test. Time is counted in payments.
 pub trait Router {
@@ -15,6 +16,29 @@ pub trait Router {
     fn learn(&mut self, channel: usize, good: bool, sent: usize, now: usize);
     /// The channel that it holds for the best now, probes and exploration aside.
     fn leader(&mut self, now: usize) -> usize;
+
+    // What only some rules ask for; a rule that does not is told nothing.
+
+    /// The same as `choose`, for a customer of an issuer.
+    fn choose_for(&mut self, _issuer: usize, now: usize, dice: f64) -> usize {
+        self.choose(now, dice)
+    }
+    /// The same as `learn`, for a customer of an issuer.
+    fn learn_for(&mut self, _issuer: usize, channel: usize, good: bool, sent: usize, now: usize) {
+        self.learn(channel, good, sent, now);
+    }
+    /// A call was answered, or given up.
+    fn answered(&mut self, _channel: usize, _answered: bool, _sent: usize, _now: usize) {}
+    /// A code was shown.
+    fn shown(&mut self, _channel: usize, _now: usize) {}
+    /// What was shown was paid, or has expired.
+    fn paid(&mut self, issuer: usize, channel: usize, paid: bool, shown: usize, now: usize) {
+        self.learn_for(issuer, channel, paid, shown, now);
+    }
+    /// Time has passed.
+    fn tick(&mut self, _now: usize) {}
+    /// A channel will be away.
+    fn announced(&mut self, _channel: usize, _from: usize, _until: usize) {}
 }
 
 /// Figures of one run.
@@ -28,10 +52,46 @@ pub struct Figures {
     pub switches: f64,
     /// The most payments that one channel other than the first got in one second.
     pub worst_second: f64,
+    /// Payments sent into the first fault before it was left, and seconds until then; `None`
+    /// when there is no fault of one channel, or when it was not left.
+    pub delay: Option<(f64, f64)>,
+    /// Share of payments that the fault did not concern and that went elsewhere for it.
+    pub moved: f64,
+}
+
+/// The best of some rates.
+pub fn best(rates: &[f64]) -> usize {
+    let better = |a: &usize, b: &usize| rates[*a].total_cmp(&rates[*b]);
+    (0..rates.len()).rev().max_by(better).unwrap_or(0)
+}
+
+/// Knows the true rates; its regret is 0 by definition.
+pub struct Oracle {
+    world: World,
+}
+
+impl Oracle {
+    /// Of a world.
+    pub fn of(world: &World) -> Oracle {
+        Oracle { world: world.clone() }
+    }
+}
+
+impl Router for Oracle {
+    fn choose(&mut self, now: usize, _: f64) -> usize {
+        self.leader(now)
+    }
+    fn learn(&mut self, _: usize, _: bool, _: usize, _: usize) {}
+    fn leader(&mut self, now: usize) -> usize {
+        best(&self.world.rates(now))
+    }
 }
 
 /// Runs a router through a world.
 pub fn run(world: &World, seed: u64, router: &mut dyn Router) -> Figures {
+    let fault = world.faults.first().filter(|f| f.channel == Some(0));
+    let fault = fault.map(|f| [f.minutes.0, f.minutes.1].map(|m| (m * PER_MINUTE as f64) as usize));
+    let mut watch = Watch::default();
     let mut outcomes = ChaCha8Rng::seed_from_u64(seed);
     let mut dice = ChaCha8Rng::seed_from_u64(seed ^ 0x00D1_CE00);
     let mut pending: VecDeque<(usize, bool)> = VecDeque::with_capacity(LAG + 1);
@@ -57,6 +117,11 @@ pub fn run(world: &World, seed: u64, router: &mut dyn Router) -> Figures {
         let rate = if borne { rates[channel] } else { 0.0 };
         figures.regret += rates.iter().copied().fold(0.0, f64::max) - rate;
         figures.lost += f64::from(u8::from(!good));
+        if let Some([from, until]) = fault
+            && (from..until).contains(&payment)
+        {
+            watch.see(channel == 0, payment - from);
+        }
         if channel > 0 {
             figures.worst_second = figures.worst_second.max(second[channel]);
         }
@@ -64,5 +129,7 @@ pub fn run(world: &World, seed: u64, router: &mut dyn Router) -> Figures {
         figures.switches += f64::from(u8::from(now != leader));
         leader = now;
     }
+    let left = watch.left().map(|(hit, ticks)| (hit as f64, ticks as f64 / PER_SECOND as f64));
+    figures.delay = left;
     figures
 }

@@ -31,6 +31,8 @@ const FREEZE: f64 = 4.0;
 #[derive(Clone, Debug, PartialEq)]
 struct Curve {
     counts: [f32; BINS],
+    /// Those that were given up, by their age then.
+    gone: [f32; BINS],
     all: f32,
     /// Seconds of all ends together.
     took_s: f64,
@@ -40,7 +42,14 @@ struct Curve {
 
 impl Curve {
     fn new() -> Curve {
-        Curve { counts: [0.0; BINS], all: 0.0, took_s: 0.0, survival: [1.0; BINS], fresh: 0 }
+        Curve {
+            counts: [0.0; BINS],
+            gone: [0.0; BINS],
+            all: 0.0,
+            took_s: 0.0,
+            survival: [1.0; BINS],
+            fresh: 0,
+        }
     }
 
     fn bin(age_s: f64) -> usize {
@@ -50,35 +59,46 @@ impl Curve {
         (((age_s / FIRST_S).ln() / GROWTH.ln()) as usize + 1).min(BINS - 1)
     }
 
-    /// Counts one end at an age; `None` never ended.
-    fn count(&mut self, age_s: Option<f64>) {
-        if let Some(age_s) = age_s {
+    /// Counts one end at an age, or that it was given up then. Whether the curve is to be drawn
+    /// anew.
+    fn count(&mut self, age_s: f64, ended: bool) -> bool {
+        if ended {
             self.counts[Self::bin(age_s)] += 1.0;
             self.took_s += age_s;
+        } else {
+            self.gone[Self::bin(age_s)] += 1.0;
         }
         self.all += 1.0;
         self.fresh += 1;
         if self.all > MEMORY {
-            self.counts.iter_mut().for_each(|c| *c *= 0.5);
+            self.counts.iter_mut().chain(&mut self.gone).for_each(|c| *c *= 0.5);
             self.all *= 0.5;
             self.took_s *= 0.5;
         }
-        if self.fresh >= 64 || self.all < 128.0 {
-            self.fresh = 0;
-            self.redraw();
-        }
+        self.fresh >= 64 || self.all < 128.0
     }
 
     fn mean_s(&self) -> f64 {
         self.took_s / f64::from(self.all.max(1.0))
     }
 
-    fn redraw(&mut self) {
-        let mut left = self.all;
-        for (survival, count) in self.survival.iter_mut().zip(self.counts) {
-            left -= count;
+    /// Kaplan and Meier (1958): of those that reached an age, how many ended at it. What is
+    /// pending, or was given up, counts up to its age and not beyond; without that the first to
+    /// end would stand for all, and those that are still awaited would look like a fault.
+    fn redraw(&mut self, pending: &[f32; BINS]) {
+        self.fresh = 0;
+        let waiting: f32 = pending.iter().sum();
+        let mut risk = self.all + waiting;
+        let least = 0.5 / (risk + 1.0);
+        let mut left = 1.0_f32;
+        for bin in 0..BINS {
+            let ended = self.counts[bin];
+            if ended > 0.0 {
+                left *= ((risk - ended) / risk.max(1.0)).clamp(0.0, 1.0);
+            }
             // Half an end is added, so that nothing is taken to be impossible.
-            *survival = (left.max(0.0) + 0.5) / (self.all + 1.0);
+            self.survival[bin] = left.max(least);
+            risk -= ended + self.gone[bin] + pending[bin];
         }
     }
 
@@ -109,6 +129,8 @@ pub struct Ages {
     ring: Vec<(Timestamp, End)>,
     next: usize,
     pending: u32,
+    /// Given up, and still in the ring.
+    never: u32,
     /// When the first of all began.
     first: Option<Timestamp>,
     /// Shares that never end, under test.
@@ -128,6 +150,7 @@ impl Ages {
             ring: Vec::new(),
             next: 0,
             pending: 0,
+            never: 0,
             first: None,
             shares,
             sum: 0.0,
@@ -143,8 +166,10 @@ impl Ages {
             // Grows to its capacity once, and never again.
             self.ring.push((now, End::Pending));
         } else {
-            if self.ring[self.next].1 == End::Pending {
-                self.pending = self.pending.saturating_sub(1);
+            match self.ring[self.next].1 {
+                End::Pending => self.pending = self.pending.saturating_sub(1),
+                End::Never => self.never = self.never.saturating_sub(1),
+                End::Ended | End::Void => {}
             }
             self.ring[self.next] = (now, End::Pending);
         }
@@ -156,10 +181,22 @@ impl Ages {
     pub fn end(&mut self, begun: Timestamp, ended: bool, now: Timestamp) {
         let Some(index) = self.find(begun) else { return };
         self.ring[index].1 = if ended { End::Ended } else { End::Never };
+        self.never += u32::from(!ended);
         self.pending = self.pending.saturating_sub(1);
-        if self.sum < FREEZE {
-            self.curve.count(ended.then(|| now.since(begun).as_secs_f64()));
+        if self.sum < FREEZE && self.curve.count(now.since(begun).as_secs_f64(), ended) {
+            self.redraw(now);
         }
+    }
+
+    fn redraw(&mut self, now: Timestamp) {
+        let mut pending = [0.0; BINS];
+        for (begun, end) in &self.ring {
+            let age = now.since(*begun);
+            if *end == End::Pending && age <= self.forget {
+                pending[Curve::bin(age.as_secs_f64())] += 1.0;
+            }
+        }
+        self.curve.redraw(&pending);
     }
 
     /// Notes an end that says nothing about how long things take.
@@ -172,8 +209,7 @@ impl Ages {
 
     /// Share of what began that ended well, once enough was seen.
     pub fn share_that_ends(&self) -> Option<f64> {
-        let ended: f32 = self.curve.counts.iter().sum();
-        (self.curve.all >= ENOUGH).then(|| f64::from(ended / self.curve.all))
+        (self.curve.all >= ENOUGH).then(|| 1.0 - f64::from(self.curve.survival[BINS - 1]))
     }
 
     /// What is pending.
@@ -210,15 +246,18 @@ impl Ages {
         let len = self.ring.len();
         let ended = self.shares.map(|x| (1.0 - x).ln());
         let mut suffix = [0.0_f64; 2];
+        // Only what has not ended adds to the sum: behind the last of it there is nothing to find.
+        let mut left = self.pending + self.never;
         for back in 1..=len {
             let (begun, end) = self.ring[(self.next + 2 * len - back) % len];
-            if now.since(begun) > self.forget {
+            if left == 0 || now.since(begun) > self.forget {
                 break;
             }
             match end {
                 End::Void => {}
                 End::Ended => (0..2).for_each(|k| suffix[k] += ended[k]),
                 End::Pending | End::Never => {
+                    left -= 1;
                     let age_s = now.since(begun).as_secs_f64() / stretch;
                     let survival = self.curve.survival(age_s);
                     (0..2).for_each(|k| {
@@ -242,6 +281,7 @@ impl Ages {
         self.ring.clear();
         self.next = 0;
         self.pending = 0;
+        self.never = 0;
         self.sum = 0.0;
     }
 }

@@ -188,6 +188,8 @@ pub struct Board {
     pub(crate) issuers: Issuers,
     pub(crate) leaders: Vec<Leader>,
     pub(crate) climate: Climate,
+    /// Seconds between payments of the set of lanes that was asked last.
+    pub(crate) gap_s: f64,
     /// Whether the glances were last drawn as drifting, and when.
     drawn: (bool, Timestamp),
     pub(crate) settings: Settings,
@@ -211,6 +213,7 @@ impl Board {
             issuers: Issuers::default(),
             leaders: Vec::with_capacity(GROUPS),
             climate: Climate::default(),
+            gap_s: 0.0,
             drawn: (false, Timestamp::from_secs(0)),
             retries: RetryBudget::new(settings.retry_share),
             settings,

@@ -72,6 +72,17 @@ pub(crate) struct Leader {
     group: u64,
     home: Lane,
     stand_in: Option<Lane>,
+    /// When it was last asked, and the seconds between questions, smoothed.
+    asked: Timestamp,
+    gap_s: f64,
+}
+
+impl Leader {
+    fn ask(&mut self, now: Timestamp) {
+        let gap_s = now.since(self.asked).as_secs_f64().min(600.0);
+        self.gap_s += (gap_s - self.gap_s) / 20.0;
+        self.asked = self.asked.max(now);
+    }
 }
 
 /// Sets of lanes that are remembered; beyond that, the oldest is forgotten.
@@ -96,6 +107,8 @@ const PATIENCE_S: f64 = 40.0;
 const NEAR_MOST: f64 = 0.005;
 /// What is faster answers in less than 0.8 of the other's time.
 const FASTER_LN: f64 = -0.223;
+/// Seconds between payments where `probe_every_ms` holds; it grows with their square root.
+const BUSY_S: f64 = 0.04;
 /// Results after which a lane is no stranger.
 const KNOWN: f64 = 50.0;
 
@@ -231,8 +244,10 @@ impl Board {
 
     fn lead(&mut self, request: &Request<'_>) -> Option<Decision> {
         let first = *request.candidates.first()?;
-        let slot = self.group(request.candidates, first);
-        let Leader { home, stand_in, .. } = self.leaders[slot];
+        let slot = self.group(request.candidates, first, request.now);
+        self.leaders[slot].ask(request.now);
+        let Leader { home, stand_in, gap_s, .. } = self.leaders[slot];
+        self.gap_s = gap_s;
         let z = if self.climate.drifting() { Z_DRIFT } else { Z_CALM };
         if self.glance(home).ails {
             let kept =
@@ -300,7 +315,7 @@ impl Board {
         Some(Decision { index, lane, why })
     }
 
-    fn group(&mut self, candidates: &[Lane], first: Lane) -> usize {
+    fn group(&mut self, candidates: &[Lane], first: Lane, asked: Timestamp) -> usize {
         let group = candidates.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, lane| {
             (hash ^ u64::from(lane.0)).wrapping_mul(0x0000_0100_0000_01B3)
         });
@@ -310,7 +325,7 @@ impl Board {
         if self.leaders.len() >= GROUPS {
             self.leaders.remove(0);
         }
-        self.leaders.push(Leader { group, home: first, stand_in: None });
+        self.leaders.push(Leader { group, home: first, stand_in: None, asked, gap_s: BUSY_S });
         self.leaders.len() - 1
     }
 
@@ -363,7 +378,9 @@ impl Board {
         // age, which balances what they lose against what is lost by coming back late.
         let age_s = self.at(lane).trouble.map_or(0.0, |t| request.now.since(t.since).as_secs_f64());
         let patience = (1.0 + age_s / PATIENCE_S).sqrt().min(6.0);
-        let every = self.settings.probe_every_ms as f64 * lost.clamp(0.1, 1.0) * patience;
+        // Where little is sent, little is lost by coming back late, and a probe costs the same.
+        let quiet = (self.gap_s / BUSY_S).sqrt().clamp(1.0, 12.0);
+        let every = self.settings.probe_every_ms as f64 * lost.clamp(0.1, 1.0) * patience * quiet;
         self.lanes[usize::from(lane.0)].cell.probe_every_ms = every as u64;
         self.decision(request, lane, Why::Probe)
     }

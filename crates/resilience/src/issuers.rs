@@ -30,6 +30,8 @@ impl Issuer {
 const CELLS: usize = 65_536;
 /// Results that make a contrast.
 const CONTRAST: f64 = 4.0;
+/// Results that make a fault common to all lanes.
+const COMMON: f64 = 10.0;
 /// How long results count as recent.
 const RECENT: Duration = Duration::from_secs(60);
 /// How long an issuer that fails everywhere is left alone.
@@ -180,13 +182,17 @@ impl Issuers {
             let elsewhere = lanes
                 .iter()
                 .filter(|l| *l != lane)
-                .filter_map(|l| self.cells.get(&(*l, issuer)).and_then(|c| c.rate(now)));
-            let Some(best) = elsewhere.reduce(f64::max) else { continue };
+                .filter_map(|l| self.cells.get(&(*l, issuer)))
+                .filter_map(|c| c.rate(now).map(|rate| (rate, c.all)));
+            let better = |a: (f64, f64), b: (f64, f64)| if b.0 > a.0 { b } else { a };
+            let Some((best, results)) = elsewhere.reduce(better) else { continue };
             let Some(known) = self.cells.get_mut(&(*lane, issuer)) else { continue };
             let left = known.cell.trouble.map_or(0.0, |t| t.rate.mean);
             let base = known.cell.approval.base.mean().max(known.cell.technical.base.mean());
-            known.doubt = false;
-            sick |= best < 0.5 * (left + base);
+            let fails_there = best < 0.5 * (left + base);
+            // To leave a bank alone on all lanes takes more: by chance a few fail anywhere.
+            known.doubt = fails_there && results < COMMON;
+            sick |= fails_there && results >= COMMON;
         }
         if sick {
             self.sick.insert(issuer, now + SICK);
