@@ -416,12 +416,14 @@ mod tests {
 
     #[test]
     fn only_what_is_new_or_worse_is_news() {
-        let (minor, major) = (said("a", Severity::Minor), said("a", Severity::Major));
+        let minor = [said("a", Severity::Minor)];
+        let major = [said("a", Severity::Major)];
         let other = said("b", Severity::Minor);
-        assert_eq!(news(&[], std::slice::from_ref(&minor)), [minor.clone()]);
-        assert_eq!(news(std::slice::from_ref(&minor), std::slice::from_ref(&minor)), []);
-        assert_eq!(news(std::slice::from_ref(&minor), &[major.clone()]), [major.clone()]);
-        assert_eq!(news(&[major], &[minor, other.clone(), other.clone()]), [other]);
+        assert_eq!(news(&[], &minor), minor);
+        assert_eq!(news(&minor, &minor), []);
+        assert_eq!(news(&minor, &major), major);
+        let [minor] = minor;
+        assert_eq!(news(&major, &[minor, other.clone(), other.clone()]), [other]);
     }
 
     #[test]
