@@ -158,7 +158,7 @@ async fn an_unreachable_provider_is_told_with_its_layer() {
     let fixture = Fixture::new().await;
     let (code, result) = fixture.check(&fixture.text("http://127.0.0.1:1"), &[]).await;
     assert_eq!(code, 2, "{result:#}");
-    let names = ["alipay-main connect", "wechat-main connect", "stripe-main connect"];
+    let names = ["alipay-main tcp", "wechat-main tcp", "stripe-main tcp"];
     assert_eq!(errors(&result), names, "{result:#}");
 }
 
