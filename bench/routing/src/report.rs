@@ -127,6 +127,9 @@ fn detectors() -> Vec<(&'static str, Make)> {
     ]
 }
 
+/// One run, by seed, name and maker of the detector.
+type Play<'a> = dyn Fn(u64, &str, Make) -> Figures + Sync + 'a;
+
 /// What every row needs of its scenario.
 struct Place<'a> {
     table: &'static str,
@@ -134,7 +137,7 @@ struct Place<'a> {
     from: u64,
     bound: Option<f64>,
     faulty: bool,
-    play: Box<dyn Fn(u64, &str, Make) -> Figures + Sync + 'a>,
+    play: Box<Play<'a>>,
 }
 
 fn in_world<'a>(table: &'static str, world: &'a World, from: u64, bounded: bool) -> Place<'a> {

@@ -91,14 +91,14 @@ impl Curve {
         let mut risk = self.all + waiting;
         let least = 0.5 / (risk + 1.0);
         let mut left = 1.0_f32;
-        for bin in 0..BINS {
+        for (bin, waiting) in pending.iter().enumerate() {
             let ended = self.counts[bin];
             if ended > 0.0 {
                 left *= ((risk - ended) / risk.max(1.0)).clamp(0.0, 1.0);
             }
             // Half an end is added, so that nothing is taken to be impossible.
             self.survival[bin] = left.max(least);
-            risk -= ended + self.gone[bin] + pending[bin];
+            risk -= ended + self.gone[bin] + waiting;
         }
     }
 

@@ -636,7 +636,7 @@ impl Cell {
 
     fn enter(&mut self, state: HealthState, now: Timestamp) {
         if self.state.name() != state.name() {
-            self.changed_at = now;
+            self.changed_at = self.changed_at.max(now);
         }
         self.state = state;
     }
