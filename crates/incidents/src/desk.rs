@@ -281,7 +281,7 @@ impl Signals {
         if self.engine.controls().disabled(channel, *method, now).is_some() {
             return true;
         }
-        let due = self.due(Duration::ZERO.max(NEAR));
+        let due = self.due(NEAR);
         let absence = calendar::next(&due, channel, *method, None);
         absence.is_some_and(|span| span.holds(now) && !is_returning(span, now))
     }

@@ -50,7 +50,7 @@ impl Duties {
     }
 }
 
-/// Runs a duty, and starts it again when it ends, which only a mistake of ours makes it do.
+/// Runs a duty in a task of its own, for ever.
 fn keep<F>(
     signals: &Arc<Signals>,
     name: &'static str,
@@ -60,18 +60,24 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let signals = Arc::clone(signals);
-    tokio::spawn(async move {
-        loop {
-            // A set aborts what is in it when the task around it is aborted.
-            let mut running = JoinSet::new();
-            running.spawn(duty(Arc::clone(&signals)));
-            let ended = running.join_next().await;
-            let why = ended.and_then(Result::err).map_or("it ended".to_owned(), |e| e.to_string());
-            tracing::error!(duty = name, why, "a duty stopped; it is started again");
-            metrics::counter!("evergate_duty_restarts_total", "duty" => name).increment(1);
-            tokio::time::sleep(AGAIN).await;
-        }
-    })
+    tokio::spawn(again_and_again(name, AGAIN, move || duty(Arc::clone(&signals))))
+}
+
+/// Starts a duty again whenever it ends, which only a mistake of ours makes it do.
+async fn again_and_again<F>(name: &'static str, wait: Duration, start: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        // A set aborts what is in it when the task around it is aborted.
+        let mut running = JoinSet::new();
+        running.spawn(start());
+        let ended = running.join_next().await;
+        let why = ended.and_then(Result::err).map_or("it ended".to_owned(), |e| e.to_string());
+        tracing::error!(duty = name, why, "a duty stopped; it is started again");
+        metrics::counter!("evergate_duty_restarts_total", "duty" => name).increment(1);
+        tokio::time::sleep(wait).await;
+    }
 }
 
 async fn calendar(signals: Arc<Signals>) {
@@ -93,16 +99,16 @@ async fn suspicion(signals: Arc<Signals>) {
     }
 }
 
+/// Cells that have left healthy since this was asked last.
 fn left_healthy(signals: &Signals) -> Vec<Cell> {
     let changes = signals.engine.health_changes();
     let mut state = signals.state();
     let seen = state.health_seen;
-    // One moment may hold several; what is asked twice is looked at once.
-    let new = changes.into_iter().filter(|turn| turn.at >= seen);
+    let new = changes.into_iter().filter(|turn| turn.at > seen);
     let mut cells = Vec::new();
     for turn in new {
         state.health_seen = state.health_seen.max(turn.at);
-        if turn.from == "healthy" && turn.at > seen {
+        if turn.from == "healthy" {
             cells.push((turn.channel, turn.method));
         }
     }
@@ -163,6 +169,9 @@ async fn one_probe(signals: Arc<Signals>, channel: ChannelId) {
 
 fn take_probe(signals: &Signals, probed: Probed) {
     tell_probe(&probed, signals.engine.now());
+    if probed.crowded {
+        return; // It says nothing about the provider; what was seen before stands.
+    }
     let channel = probed.channel.clone();
     let severity = severity_of(&probed);
     let before = signals.state().probes.insert(channel.clone(), probed.clone());
@@ -172,7 +181,7 @@ fn take_probe(signals: &Signals, probed: Probed) {
             let (layer, code, detail) = (broken.layer.name(), &broken.code, &broken.detail);
             tracing::warn!(%channel, layer, %code, %detail, "a probe found a broken layer");
         }
-        (None, true) if !probed.crowded => tracing::info!(%channel, "a probe found it well again"),
+        (None, true) => tracing::info!(%channel, "a probe found it well again"),
         _ => {}
     }
     // Once when it breaks: its own payments have the last word.
@@ -335,5 +344,37 @@ fn take_feed(signals: &Signals, index: usize, fetched: Result<Fetched, FeedError
         }
         None if is_turn => tracing::info!(feed = %name, "a status page can be read again"),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_duty_that_panics_or_ends_is_started_again_and_ends_when_it_is_told() {
+        let (starts, third) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
+        let (counted, told) = (Arc::clone(&starts), Arc::clone(&third));
+        let kept = tokio::spawn(again_and_again("test", Duration::ZERO, move || {
+            let (n, told) = (counted.fetch_add(1, Ordering::SeqCst), Arc::clone(&told));
+            async move {
+                match n {
+                    0 => panic!("a mistake of ours"),
+                    1 => {}
+                    _ => {
+                        told.notify_one();
+                        std::future::pending().await
+                    }
+                }
+            }
+        }));
+        third.notified().await;
+        assert_eq!(starts.load(Ordering::SeqCst), 3);
+        kept.abort();
+        assert!(kept.await.unwrap_err().is_cancelled());
     }
 }

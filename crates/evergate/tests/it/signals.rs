@@ -146,6 +146,35 @@ async fn a_status_page_makes_a_channel_suspect_and_a_broken_one_is_no_evidence()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cell_that_leaves_healthy_is_probed_and_tried_at_once() {
+    let more = "[probes]\nevery = \"off\"\nsynthetic_on_suspicion = true\nleast_gap = \"1s\"\n";
+    let (town, _gateway) = town(more).await;
+    assert_eq!(all(&signals(&town).await, "probes").len(), 0, "nothing is on a schedule");
+    let fault = json!({ "match": { "provider": "alipay", "operation": "create" },
+        "fault": "refuse" });
+    town.sandbox("faults", fault).await;
+    for n in 0..6 {
+        let body = json!({ "order_no": format!("S-{n}"), "amount": 100, "currency": "CNY",
+            "methods": ["alipay", "wechat_pay"] });
+        town.api().post("/v1/payments", &body, None).await.unwrap();
+    }
+    let seen = eventually("it was probed and tried", async || {
+        let seen = signals(&town).await;
+        let about = |v: &Value| v["channel"] == "alipay-main";
+        let tried = all(&seen, "synthetic").iter().any(about);
+        (all(&seen, "probes").iter().any(about) && tried).then_some(seen)
+    })
+    .await;
+    let alipay = |name: &str| {
+        let found = all(&seen, name).iter().find(|v| v["channel"] == "alipay-main");
+        found.unwrap().clone()
+    };
+    // Questions are answered, orders are not: only a payment finds that out.
+    assert_eq!(alipay("probes")["ok"], true, "{seen}");
+    assert_ne!(alipay("synthetic")["result"], "works", "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operator_plans_maintenance_by_command() {
     let (town, _gateway) = town("[probes]\nevery = \"off\"\n").await;
     let add = [
