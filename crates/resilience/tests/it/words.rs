@@ -99,3 +99,15 @@ fn an_absent_bank_moves_its_own_customers_only() {
     let back = (0..100).filter(|_| world.choose(Some(away)) == Some(0)).count();
     assert!(back > 80, "{back}");
 }
+
+#[test]
+fn a_bank_that_is_absent_everywhere_is_served_as_ever() {
+    let mut world = World::new(2);
+    world.drive(3_000, usual);
+    let away = Issuer::of("away");
+    let (from, until) = (world.now, world.now + Duration::from_secs(600));
+    let everywhere: Vec<_> = world.lanes.iter().map(|lane| (*lane, away, from, until)).collect();
+    world.board.announce_issuer_absences(everywhere);
+    let first = (0..100).filter(|_| world.choose(Some(away)) == Some(0)).count();
+    assert!(first > 80, "{first}: nothing else is better, so nothing is switched");
+}
