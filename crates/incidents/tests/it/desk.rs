@@ -109,12 +109,16 @@ fn world(options: SignalsOptions) -> World {
 
 impl World {
     async fn pay(&self, number: &str) -> Payment {
+        self.pay_from(number, None).await
+    }
+
+    async fn pay_from(&self, number: &str, issuer: Option<&str>) -> Payment {
         let terms = Terms {
             methods: vec![Method::Alipay],
             purpose: Purpose::Checkout,
             tier: Tier::Standard,
             subject: "tea".into(),
-            issuer: None,
+            issuer: issuer.map(str::to_owned),
             contact: None,
             locale: Locale::Zh,
             return_url: None,
@@ -238,4 +242,30 @@ async fn a_scheduled_downtime_is_an_absence() {
     let due = world.signals.due(Duration::from_secs(86_400));
     assert_eq!(due.len(), 1);
     assert_eq!(due[0].span.until.since(due[0].span.from).as_secs(), 3_600);
+}
+
+#[tokio::test]
+async fn a_bank_away_on_one_channel_goes_around_it_and_a_bank_away_everywhere_does_not() {
+    let world = world(SignalsOptions::default());
+    let now = world.engine.now();
+    let plan = |channel: Option<&str>, bank: &str| {
+        let event = serde_json::json!({ "channel": channel, "issuer": bank, "id": bank,
+            "status": "scheduled", "from": "2026-11-24T04:00:00Z",
+            "until": "2026-11-24T05:00:00Z" });
+        downtime::read(event.as_object().unwrap(), now).unwrap()
+    };
+    world.signals.take(plan(Some("first"), "here"));
+    world.signals.take(plan(None, "everywhere"));
+    world.signals.announce();
+    let mut first = [0, 0, 0];
+    for n in 0..40 {
+        for (who, bank) in ["here", "everywhere", "other"].into_iter().enumerate() {
+            let payment = world.pay_from(&format!("{bank}-{n}"), Some(bank)).await;
+            first[who] += u32::from(payment.attempts[0].channel == id("first"));
+        }
+        world.wait(1);
+        world.engine.watch_health();
+    }
+    assert_eq!(first[0], 0, "{first:?}");
+    assert!(first[1] > 30 && first[2] > 30, "{first:?}");
 }
