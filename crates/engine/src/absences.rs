@@ -3,6 +3,7 @@
 //! Both change what the board of health expects, and never what a payment is. Absences that
 //! operators state are controls: durable, audited, in force for every process.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use domain::{ChannelId, Controls, Maintenance, Method, Timestamp};
@@ -31,16 +32,23 @@ impl Engine {
     /// before and is missing now is taken back. Each lane has at most one for everyone.
     pub fn announce(&self, away: &[Away]) {
         let (options, now) = (self.options(), self.now());
-        let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        // Sorted before the board is taken, since payments wait for the board.
+        let mut here: BTreeMap<CellKey, Vec<&Away>> = BTreeMap::new();
+        for absent in away {
+            let key = CellKey { channel: absent.channel.clone(), method: absent.method };
+            here.entry(key).or_default().push(absent);
+        }
         let mut banks = Vec::new();
+        let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
         for (channel, method) in lanes(&options) {
-            let lane = board.lane(&CellKey { channel: channel.clone(), method }, now);
-            let here = |a: &&Away| a.channel == channel && a.method == method;
-            match away.iter().filter(here).find(|a| a.issuer.is_none()) {
+            let key = CellKey { channel, method };
+            let lane = board.lane(&key, now);
+            let absences = here.remove(&key).unwrap_or_default();
+            match absences.iter().find(|absent| absent.issuer.is_none()) {
                 Some(whole) => board.announce_absence(lane, whole.from, whole.until),
                 None => board.recall_absence(lane, now),
             }
-            let of_banks = away.iter().filter(here).filter_map(|a| Some((a.issuer.as_ref()?, a)));
+            let of_banks = absences.iter().filter_map(|a| Some((a.issuer.as_ref()?, a)));
             banks.extend(of_banks.map(|(code, a)| (lane, Issuer::of(code), a.from, a.until)));
         }
         board.announce_issuer_absences(banks);

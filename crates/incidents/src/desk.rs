@@ -109,6 +109,8 @@ pub(crate) struct State {
     pub(crate) downtimes: Downtimes,
     /// What was said when it was last looked at.
     said: Vec<Said>,
+    /// What the engine was told to be absent, since it keeps that.
+    told_away: Option<Vec<Away>>,
     /// Changes of health up to here have been looked at.
     pub(crate) health_seen: Timestamp,
 }
@@ -154,6 +156,7 @@ impl Signals {
             feeds: vec![FeedState::default(); options.feeds.len()],
             downtimes: Downtimes::default(),
             said: Vec::new(),
+            told_away: None,
             health_seen: now,
         };
         let (state, wake) = (Mutex::new(state), Notify::new());
@@ -267,7 +270,10 @@ impl Signals {
         let now = self.engine.now();
         let due = self.due(NEAR);
         let away = away(&due, &cells(&self.engine));
-        self.engine.announce(&away);
+        let told = self.state().told_away.replace(away.clone());
+        if told.as_ref() != Some(&away) {
+            self.engine.announce(&away);
+        }
         for absent in away.iter().filter(|a| a.issuer.is_none()) {
             if is_returning(Span { from: absent.from, until: absent.until }, now) {
                 self.suspect(&(absent.channel.clone(), absent.method));
