@@ -25,6 +25,18 @@ const SIGNS_MAX: usize = 100;
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
+/// Where conditions look names up; made once for all rules, because making one takes as long as
+/// a condition.
+pub(super) struct Scope<'f>(Context<'f, 'f>);
+
+impl<'f> Scope<'f> {
+    pub(super) fn of(facts: &'f Facts<'f>) -> Scope<'f> {
+        let mut context = Context::with_env(Arc::clone(&ENV));
+        context.set_variable_resolver(facts);
+        Scope(context)
+    }
+}
+
 /// What is wrong with a condition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("at character {at}: {rule}")]
@@ -80,10 +92,8 @@ impl Expression {
     ///
     /// # Errors
     /// In a few words, when it cannot be said: a note that is absent, an overflow.
-    pub(super) fn holds(&self, facts: &Facts<'_>) -> Result<bool, String> {
-        let mut context = Context::with_env(Arc::clone(&ENV));
-        context.set_variable_resolver(facts);
-        match Value::resolve(&self.0, &context) {
+    pub(super) fn holds(&self, scope: &Scope<'_>) -> Result<bool, String> {
+        match Value::resolve(&self.0, &scope.0) {
             Ok(Value::Bool(holds)) => Ok(holds),
             Ok(_) => Err("it is neither true nor false".to_owned()),
             // The library's errors repeat values, which may be personal (rule 13).

@@ -22,8 +22,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::{ChannelId, PaymentId};
 use serde::{Deserialize, Serialize};
 
-use expression::Expression;
 pub use expression::{DEPTH_MAX, TEXT_MAX, Wrong};
+use expression::{Expression, Scope};
 pub use facts::Facts;
 
 /// The most rules of one configuration.
@@ -144,8 +144,9 @@ impl Rules {
     /// split; without one, the larger share.
     pub fn judge(&self, facts: &Facts<'_>, payment: Option<PaymentId>) -> Ruling<'_> {
         let mut ruling = Ruling::default();
+        let scope = Scope::of(facts);
         for rule in &self.rules {
-            match rule.when.as_ref().map_or(Ok(true), |when| when.holds(facts)) {
+            match rule.when.as_ref().map_or(Ok(true), |when| when.holds(&scope)) {
                 Ok(false) => {}
                 Ok(true) => {
                     ruling.matched.push(Matched { rule, share: rule.share(payment) });

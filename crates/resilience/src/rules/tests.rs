@@ -57,7 +57,7 @@ fn prefer(name: &str) -> Then {
 fn holds(when: &str) -> Result<bool, String> {
     let shop = Shop::new();
     let expression = Expression::read(when).map_err(|wrong| wrong.to_string())?;
-    expression.holds(&shop.facts())
+    expression.holds(&Scope::of(&shop.facts()))
 }
 
 fn payment(n: u128) -> PaymentId {
@@ -324,7 +324,7 @@ proptest! {
         let begun = Instant::now();
         if let Ok(expression) = Expression::read(&text) {
             let read = begun.elapsed();
-            let _ = expression.holds(&Shop::new().facts());
+            let _ = expression.holds(&Scope::of(&Shop::new().facts()));
             prop_assert!((begun.elapsed() - read).as_millis() < 200, "{}", text);
         }
         prop_assert!(begun.elapsed().as_secs() < 10, "{}", text);
