@@ -219,7 +219,8 @@ pub fn measure(first_seed: u64, seeds: u64) -> Vec<Row> {
     rows
 }
 
-fn row(
+/// Measures one fault with one part of the engine, under these names.
+pub fn row(
     (scenario, engine): (&'static str, &'static str),
     rescue: Rescue,
     seeds: std::ops::Range<u64>,
