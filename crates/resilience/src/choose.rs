@@ -168,6 +168,9 @@ impl Board {
         let usual = |lane: Lane| self.latency(lane).usual_ln();
         let mut best = lead;
         for (index, lane) in candidates.iter().enumerate() {
+            if fee(index) > fee(best.index) {
+                continue;
+            }
             let glance = self.glance(*lane);
             let able = serves(glance) && !ramps(glance) && !glance.ails && glance.known >= KNOWN;
             if *lane == lead.lane || !able || !self.is_near(&glance.expected, &held) {
@@ -190,8 +193,9 @@ impl Board {
     /// Whether success is as good as `held` within the margin that is set, or within a standard
     /// error where that is more; but a lane that is hardly known is not near to anything.
     fn is_near(&self, success: &Estimate, held: &Estimate) -> bool {
-        let error = (success.variance + held.variance).sqrt().min(NEAR_MOST);
-        success.mean >= held.mean - self.settings.near_success.max(error)
+        let behind = held.mean - success.mean;
+        behind <= self.settings.near_success
+            || behind <= NEAR_MOST && behind * behind <= success.variance + held.variance
     }
 
     /// Goes around a lane that is bad for this customer's issuer only.
