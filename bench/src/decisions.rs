@@ -9,7 +9,8 @@
 //!
 //! First closed-loop, for the most a second; then open-loop at a fixed rate, where a request
 //! that has to wait for its connection counts from when it was due: no slow answer hides the
-//! wait that it causes.
+//! wait that it causes. Processor time for each answer, clients included, is told as well: it
+//! does not depend on what else runs on the machine.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -111,6 +112,9 @@ struct Side {
     per_second: f64,
     p50_us: u64,
     p99_us: u64,
+    /// Processor time of this process for each answer, clients included; 0 where the system
+    /// does not tell.
+    cpu_us: f64,
 }
 
 /// What is asked, and the answer that it must get.
@@ -187,17 +191,20 @@ async fn measure(args: &Args, empty: &Arc<Asked>, decide: &Arc<Asked>) -> Result
 struct Measure {
     latencies: Histogram<u64>,
     time: Duration,
+    cpu: Duration,
 }
 
 impl Measure {
     fn new() -> Result<Measure> {
         // Microseconds up to ten minutes, three digits.
-        Ok(Measure { latencies: Histogram::new_with_max(600_000_000, 3)?, time: Duration::ZERO })
+        let latencies = Histogram::new_with_max(600_000_000, 3)?;
+        Ok(Measure { latencies, time: Duration::ZERO, cpu: Duration::ZERO })
     }
 
     fn take(&mut self, other: Measure) -> Result<()> {
         self.latencies.add(&other.latencies)?;
         self.time += other.time;
+        self.cpu += other.cpu;
         Ok(())
     }
 
@@ -207,6 +214,7 @@ impl Measure {
             per_second: self.latencies.len() as f64 / self.time.as_secs_f64().max(0.001),
             p50_us: self.latencies.value_at_quantile(0.50),
             p99_us: self.latencies.value_at_quantile(0.99),
+            cpu_us: self.cpu.as_secs_f64() * 1e6 / self.latencies.len().max(1) as f64,
         }
     }
 }
@@ -223,7 +231,7 @@ async fn round(
         stream.set_nodelay(true)?;
         connections.push(stream);
     }
-    let began = Instant::now();
+    let (began, cpu) = (Instant::now(), processor_time());
     let schedule = every.map(|every| Arc::new(Schedule::new(began, every)));
     let pacer =
         schedule.clone().map(|schedule| std::thread::spawn(move || schedule.pace(began + time)));
@@ -236,11 +244,22 @@ async fn round(
         all.latencies.add(client??)?;
     }
     all.time = began.elapsed();
+    all.cpu = processor_time().saturating_sub(cpu);
     if let Some(pacer) = pacer {
         ensure!(pacer.join().is_ok(), "the pacer stopped");
     }
     ensure!(!all.latencies.is_empty(), "not one answer came in {time:?}");
     Ok(all)
+}
+
+/// What this process has used of all processors so far, from Linux; ticks are hundredths of a
+/// second there.
+fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name of the program may hold spaces, and ends with the last bracket.
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
 }
 
 /// When each request of an open-loop round is due, and how many of them may be sent by now. A
@@ -329,7 +348,7 @@ impl Figures {
         }
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header(["", "per second", "p50", "p99", "answers"]);
+        table.set_header(["", "per second", "p50", "p99", "processor", "answers"]);
         for (name, side) in [
             ("empty handler, closed loop".to_owned(), &self.empty),
             ("decisions, closed loop".to_owned(), &self.decisions),
@@ -341,6 +360,7 @@ impl Figures {
                 format!("{:.0}", side.per_second),
                 format!("{:.2} ms", side.p50_us as f64 / 1e3),
                 format!("{:.2} ms", side.p99_us as f64 / 1e3),
+                format!("{:.0} µs", side.cpu_us),
                 side.count.to_string(),
             ]);
         }
