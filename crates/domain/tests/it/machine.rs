@@ -177,6 +177,40 @@ fn rule_17_what_a_charge_shows_after_the_end_was_asked_for_is_closed() {
 }
 
 #[test]
+fn rule_14_what_the_provider_gave_back_is_booked_as_paid_and_refunded() {
+    let returned = || Fact::Queried {
+        attempt: 1,
+        outcome: Outcome::Ok(OrderState::PaidAndRefunded(receipt())),
+    };
+    let code = begin(&open(), Method::Alipay, at(0));
+    let orphan =
+        apply(&code, Fact::Created { attempt: 1, outcome: Outcome::Unknown(fault()) }, at(1));
+    let told = apply(&orphan, returned(), at(2));
+    assert_eq!(name(&told.attempts[0].state), "paid");
+    assert_eq!(told.state, PaymentState::Open, "the customer has the money back and may pay again");
+    assert_eq!(told.refunds.len(), 1);
+    assert!(matches!(told.refunds[0].progress, RefundProgress::Succeeded { .. }));
+
+    let paid = apply(
+        &code,
+        Fact::Created { attempt: 1, outcome: Outcome::Ok(Created::Paid(receipt())) },
+        at(1),
+    );
+    let asked = paid.ask_refund(cny(30), None, at(2)).unwrap().payment;
+    let told = apply(
+        &asked,
+        Fact::Noticed { attempt: 1, state: OrderState::PaidAndRefunded(receipt()) },
+        at(3),
+    );
+    let amounts: Vec<i64> = told.refunds.iter().map(|r| r.amount.minor()).collect();
+    assert_eq!(amounts, [30, 70]);
+    assert!(told.refunds.iter().all(|r| matches!(r.progress, RefundProgress::Succeeded { .. })));
+    assert_eq!(told.status(), Status::Refunded);
+    let again = apply(&told, returned(), at(4));
+    assert_eq!(again.refunds, told.refunds, "said twice, booked once");
+}
+
+#[test]
 fn rule_3_an_orphan_blocks_a_charge_but_rule_4_not_another_code() {
     let code = begin(&open(), Method::Alipay, at(0));
     let orphan =
