@@ -517,11 +517,11 @@ impl World {
         let fallback =
             std::mem::replace(&mut flight.fallback, Answer::Query(Outcome::Unknown(fault(""))));
         let answer = flight.answer.take().unwrap_or(fallback);
-        if matches!(
-            answer,
-            Answer::Close(Outcome::Ok(CloseState::PaidAndRefunded(_)))
-                | Answer::Query(Outcome::Ok(OrderState::PaidAndRefunded(_)))
-        ) {
+        // A wrong amount is not booked but shown to a person.
+        if let Answer::Close(Outcome::Ok(CloseState::PaidAndRefunded(receipt)))
+        | Answer::Query(Outcome::Ok(OrderState::PaidAndRefunded(receipt))) = &answer
+            && receipt.captured == self.slots[idx].orders[order].money
+        {
             self.heard_back = Some((self.ctx.task, idx, order));
         }
         self.planted_hearing(idx, order, answer)
