@@ -292,7 +292,13 @@ impl Attempt {
 
             // A success is believed in every other state (rule 6).
             (_, F::Created(Outcome::Ok(Created::Paid(r)))) => paid(r, Source::Answer, now),
-            (_, F::Learned(Outcome::Ok(OrderState::Paid(r)), source)) => paid(r, source, now),
+            (
+                _,
+                F::Learned(
+                    Outcome::Ok(OrderState::Paid(r) | OrderState::PaidAndRefunded(r)),
+                    source,
+                ),
+            ) => paid(r, source, now),
             (
                 _,
                 F::CloseAnswered(Outcome::Ok(
@@ -491,9 +497,10 @@ impl Attempt {
                 Created::Presented { reference, .. } | Created::Processing { reference },
             )) => reference.clone(),
             AttemptFact::Created(Outcome::Ok(Created::Paid(receipt)))
-            | AttemptFact::Learned(Outcome::Ok(OrderState::Paid(receipt)), _) => {
-                Some(receipt.reference.clone())
-            }
+            | AttemptFact::Learned(
+                Outcome::Ok(OrderState::Paid(receipt) | OrderState::PaidAndRefunded(receipt)),
+                _,
+            ) => Some(receipt.reference.clone()),
             _ => None,
         };
         if self.reference.is_none() {

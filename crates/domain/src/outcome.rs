@@ -164,8 +164,12 @@ pub enum Created {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderState {
-    /// Captured, even if refunded since.
+    /// Captured, even if a part of it, or all, was refunded since.
     Paid(Receipt),
+    /// Captured, and the whole of it has gone back: by refunds of ours, by a close that gave
+    /// the money back and whose answer was lost, or by somebody's hand at the provider. Only
+    /// providers whose answer tells it from [`OrderState::Paid`] say so.
+    PaidAndRefunded(Receipt),
     /// Waits for the customer.
     Payable,
     /// The provider works on it.
@@ -189,8 +193,8 @@ pub enum CloseState {
     Accepted,
     /// The customer was faster. The receipt is there when the answer had it.
     AlreadyPaid(Option<Receipt>),
-    /// The customer had paid and the provider gave the money back in the same call
-    /// (`alipay.trade.cancel` with `action=refund`): a payment and a refund.
+    /// The customer had paid and all of it has gone back, by this call or by somebody's hand
+    /// at the provider: a payment and a refund.
     PaidAndRefunded(Receipt),
     /// A payment is being made right now; ask again.
     Processing,

@@ -557,13 +557,12 @@ impl Payment {
             }
             Fact::Queried { attempt, outcome } => {
                 self.check_amount(attempt, queried_receipt(&outcome))?;
-                step.attempt_fact(attempt, AttemptFact::Learned(outcome, Source::Query), policy)?;
+                step.learned(attempt, outcome, Source::Query, policy)?;
             }
             Fact::Noticed { attempt, state } => {
                 let outcome = Outcome::Ok(state);
                 self.check_amount(attempt, queried_receipt(&outcome))?;
-                let fact = AttemptFact::Learned(outcome, Source::Notification);
-                step.attempt_fact(attempt, fact, policy)?;
+                step.learned(attempt, outcome, Source::Notification, policy)?;
             }
             Fact::CloseAnswered { attempt, outcome } => {
                 self.check_amount(attempt, closed_receipt(&outcome))?;
@@ -710,7 +709,9 @@ fn created_receipt(outcome: &Outcome<Created>) -> Option<&Receipt> {
 
 fn queried_receipt(outcome: &Outcome<OrderState>) -> Option<&Receipt> {
     match outcome {
-        Outcome::Ok(OrderState::Paid(receipt)) => Some(receipt),
+        Outcome::Ok(OrderState::Paid(receipt) | OrderState::PaidAndRefunded(receipt)) => {
+            Some(receipt)
+        }
         _ => None,
     }
 }

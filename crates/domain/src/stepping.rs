@@ -7,8 +7,8 @@ use crate::attempt::AttemptFact;
 use crate::refund::RefundProgress;
 use crate::{
     Attempt, AttemptState, Check, CloseState, EndGoal, Event, EventKind, Flow, Illegal, Late,
-    Money, Outcome, Payment, PaymentState, Policy, ProviderOrderNo, Refund, RefundReason, Review,
-    Source, Step, Task, Timestamp,
+    Money, OrderState, Outcome, Payment, PaymentState, Policy, ProviderOrderNo, Refund,
+    RefundReason, Review, Source, Step, Task, Timestamp,
 };
 
 /// A payment in the middle of a step.
@@ -89,17 +89,50 @@ impl Stepping {
         outcome: Outcome<CloseState>,
         policy: &Policy,
     ) -> Result<(), Illegal> {
-        if !matches!(outcome, Outcome::Ok(CloseState::PaidAndRefunded(_))) {
-            return self.attempt_fact(ordinal, AttemptFact::CloseAnswered(outcome), policy);
+        let fact = AttemptFact::CloseAnswered(outcome.clone());
+        match outcome {
+            Outcome::Ok(CloseState::PaidAndRefunded(_)) => {
+                self.paid_and_refunded(ordinal, fact, Source::Close, policy)
+            }
+            _ => self.attempt_fact(ordinal, fact, policy),
         }
+    }
+
+    /// What a question or a notification taught of an attempt.
+    pub(crate) fn learned(
+        &mut self,
+        ordinal: u16,
+        outcome: Outcome<OrderState>,
+        source: Source,
+        policy: &Policy,
+    ) -> Result<(), Illegal> {
+        let returned = matches!(outcome, Outcome::Ok(OrderState::PaidAndRefunded(_)));
+        let fact = AttemptFact::Learned(outcome, source);
+        if returned {
+            self.paid_and_refunded(ordinal, fact, source, policy)
+        } else {
+            self.attempt_fact(ordinal, fact, policy)
+        }
+    }
+
+    /// The provider says that an attempt was paid and that all of it went back.
+    fn paid_and_refunded(
+        &mut self,
+        ordinal: u16,
+        fact: AttemptFact,
+        source: Source,
+        policy: &Policy,
+    ) -> Result<(), Illegal> {
         let before = self.payment.attempt(ordinal).ok_or(Illegal::NoAttempt(ordinal))?;
         if before.receipt().is_none() {
-            // The provider did both in one call: book both, and let the refund stand for the
-            // one that rule 2 or the policy would have asked for.
-            let after = before.apply(AttemptFact::CloseAnswered(outcome), self.now, policy);
-            self.tell(EventKind::CloseAsked { ordinal });
+            // Both are booked at once, and the refund stands for the one that rule 2 or the
+            // policy would have asked for.
+            let after = before.apply(fact, self.now, policy);
+            if source == Source::Close {
+                self.tell(EventKind::CloseAsked { ordinal });
+            }
             self.payment.attempts[usize::from(ordinal) - 1] = after;
-            self.tell(EventKind::AttemptPaid { ordinal, source: Source::Close });
+            self.tell(EventKind::AttemptPaid { ordinal, source });
         }
         self.gave_back(ordinal);
         Ok(())

@@ -85,6 +85,9 @@ What the report counts:
                   back in full
   unknown         payments whose effect at a provider is still not known, or whose close or refund
                   has not ended, when the settling time is over
+  watched         (in --json) shown orders that their provider answered to know nothing of; they
+                  are unpaid then, are asked about until they cannot be paid any more, and are
+                  not counted as unknown
   mismatches      provider orders and refunds whose state or amount differs between our books and
                   the sandbox's own, compared by the provider order number
   rerouted        payments that went to another channel than the preferred one because that was

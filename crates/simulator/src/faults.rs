@@ -68,6 +68,8 @@ faults! {
     WrongAmount = "answer_with_wrong_amount", 500;
     /// A close that is answered "paid" without a receipt.
     CloseMute = "close_answer_without_receipt", 4000;
+    /// Somebody gives a payment back in the provider's own console.
+    ReturnedByHand = "returned_by_hand_at_provider", 500;
     /// A whole channel refuses connections for a while.
     OutageRefused = "outage_refused", 3000;
     /// A whole channel swallows calls for a while.

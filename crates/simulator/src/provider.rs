@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use domain::{
-    CloseState, CloseWhy, Created, Decline, Fault, Flow, Money, OrderState, Outcome, Presentation,
+    CloseState, Created, Decline, Fault, Flow, Money, OrderState, Outcome, Presentation,
     ProviderOrderNo, Receipt, RefundState, Timestamp,
 };
 
@@ -40,7 +40,7 @@ pub(crate) struct Order {
     pub(crate) expires_at: Timestamp,
     pub(crate) state: State,
     pub(crate) captured_at: Option<Timestamp>,
-    /// A close gave the money back in the same call.
+    /// Somebody gave all of it back by hand at the provider, past us.
     pub(crate) given_back: bool,
     /// A process heard so and committed what it made of it.
     pub(crate) given_back_booked: bool,
@@ -185,30 +185,22 @@ impl Order {
             State::Absent | State::Code => OrderState::NotFound,
             State::Payable => OrderState::Payable,
             State::Processing => OrderState::Processing,
+            State::Captured if self.is_returned() => OrderState::PaidAndRefunded(self.receipt()),
             State::Captured => OrderState::Paid(self.receipt()),
             State::Closed => OrderState::Closed,
             State::Declined { soft } => OrderState::Declined(decline(soft)),
         }
     }
 
-    /// A close arrives. `mute`: "paid" comes without a receipt; `deny`: the look before an
-    /// Alipay cancel does not see a success yet, and the cancel gives it back.
-    pub(crate) fn close(
-        &mut self,
-        why: CloseWhy,
-        mute: bool,
-        deny: bool,
-        now: Timestamp,
-    ) -> CloseState {
+    /// A close arrives. `mute`: "paid" comes without a receipt; `deny`: the look at an Alipay
+    /// orphan does not see a success yet.
+    pub(crate) fn close(&mut self, mute: bool, deny: bool, now: Timestamp) -> CloseState {
         self.expire(now);
         if self.state == State::Captured {
-            let untouched = self.refunds.is_empty() && !self.given_back;
             return match self.house {
                 House::Wechat => CloseState::AlreadyPaid(None),
-                House::Alipay if deny && why == CloseWhy::Orphan && untouched => {
-                    self.given_back = true;
-                    CloseState::PaidAndRefunded(self.receipt())
-                }
+                House::Alipay if deny => CloseState::NotFound,
+                _ if self.is_returned() => CloseState::PaidAndRefunded(self.receipt()),
                 _ if mute => CloseState::AlreadyPaid(None),
                 _ => CloseState::AlreadyPaid(Some(self.receipt())),
             };
@@ -284,6 +276,21 @@ impl Order {
 
     pub(crate) fn is_captured(&self) -> bool {
         self.captured_at.is_some()
+    }
+
+    /// Somebody gives everything back by hand; only before we touched it, so that the hand and
+    /// a refund of ours cannot give back more than was captured.
+    pub(crate) fn give_back_by_hand(&mut self) {
+        if self.is_captured() && self.refunds.is_empty() && self.refunds_coming.is_empty() {
+            self.given_back = true;
+        }
+    }
+
+    /// Whether this provider says that all of it went back. Alipay closes such a trade; the
+    /// others' answers do not tell it from a part.
+    fn is_returned(&self) -> bool {
+        let done = || self.back(|s| s == BackState::Done) == self.money.minor();
+        self.house == House::Alipay && (self.given_back || done())
     }
 
     /// A refund arrives. `None` when it asks for more than is left, which must never happen.

@@ -25,9 +25,8 @@ pub struct Counts {
     pub crashes: [u64; POINTS],
     /// Interesting paths.
     pub paths: [u64; PATHS],
-    /// Payments that are paid in our books although a close gave the money back and nobody
-    /// heard that answer: a gap that the seam leaves open, since a query says "paid, even if
-    /// refunded since".
+    /// Payments that are paid in our books although somebody gave the money back by hand at the
+    /// provider, and no answer told us: only the provider's statement can (reconciliation).
     pub given_back_unheard: u64,
 }
 

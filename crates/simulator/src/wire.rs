@@ -443,12 +443,15 @@ impl World {
 
     fn arrive_query(&mut self, idx: usize, at: usize) -> Outcome<OrderState> {
         let deny = self.denies(idx, at);
+        self.meddle(idx, at);
         let now = self.now;
         let order = &mut self.slots[idx].orders[at];
         order.denied |= deny;
         let answer = Outcome::Ok(order.query(deny, now));
         self.maybe_wrong_amount(idx, at, answer, |state| match state {
-            OrderState::Paid(receipt) => Some(&mut receipt.captured),
+            OrderState::Paid(receipt) | OrderState::PaidAndRefunded(receipt) => {
+                Some(&mut receipt.captured)
+            }
             _ => None,
         })
     }
@@ -491,8 +494,22 @@ impl World {
         let deny = why == CloseWhy::Orphan && self.denies(idx, at);
         let mute = self.slots[idx].orders[at].is_captured()
             && self.strike(idx, Purpose::Network, &[Fault::CloseMute]).is_some();
+        self.meddle(idx, at);
         let now = self.now;
-        Outcome::Ok(self.slots[idx].orders[at].close(why, mute, deny, now))
+        Outcome::Ok(self.slots[idx].orders[at].close(mute, deny, now))
+    }
+
+    /// Somebody at the merchant gives a payment back in Alipay's own console, just before we
+    /// ask about it.
+    fn meddle(&mut self, idx: usize, at: usize) {
+        let order = &self.slots[idx].orders[at];
+        if order.house == House::Alipay
+            && order.is_captured()
+            && !order.given_back
+            && self.strike(idx, Purpose::Network, &[Fault::ReturnedByHand]).is_some()
+        {
+            self.slots[idx].orders[at].give_back_by_hand();
+        }
     }
 
     fn arrive_refund(
@@ -559,7 +576,11 @@ impl World {
         let fallback =
             std::mem::replace(&mut flight.fallback, Answer::Query(Outcome::Unknown(fault(""))));
         let answer = flight.answer.take().unwrap_or(fallback);
-        if matches!(answer, Answer::Close(Outcome::Ok(CloseState::PaidAndRefunded(_)))) {
+        // A wrong amount is not booked but shown to a person.
+        if let Answer::Close(Outcome::Ok(CloseState::PaidAndRefunded(receipt)))
+        | Answer::Query(Outcome::Ok(OrderState::PaidAndRefunded(receipt))) = &answer
+            && receipt.captured == self.slots[idx].orders[order].money
+        {
             self.heard_back = Some((self.ctx.task, idx, order));
         }
         self.planted_hearing(idx, order, answer)

@@ -62,12 +62,13 @@ fn state(o: u8) -> OrderState {
         2 => OrderState::Closed,
         3 => OrderState::NotFound,
         4 => OrderState::Processing,
+        6 => OrderState::PaidAndRefunded(receipt()),
         _ => OrderState::Declined(decline(false)),
     }
 }
 
 fn queried(o: u8) -> Outcome<OrderState> {
-    if o < 6 { Outcome::Ok(state(o)) } else { Outcome::Unknown(fault()) }
+    if o < 7 { Outcome::Ok(state(o)) } else { Outcome::Unknown(fault()) }
 }
 
 fn closed(o: u8) -> Outcome<CloseState> {

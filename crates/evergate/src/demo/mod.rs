@@ -195,7 +195,7 @@ impl Run<'_> {
         let mut phases = phases::phases(&self.scenario, self.lang).into_iter().peekable();
         let mut phase = self.lang.pick("all is well", "一切正常").to_owned();
         let mut screen = Screen::default();
-        let mut healths = vec!["healthy"; self.stage.channel_names().len()];
+        let mut healths = self.healths();
         loop {
             let at = self.began.elapsed();
             while let Some(next) = phases.next_if(|next| next.at <= at) {
@@ -208,6 +208,11 @@ impl Run<'_> {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    fn healths(&self) -> Vec<&'static str> {
+        let names = self.stage.channel_names().iter();
+        names.map(|name| self.stage.worst_health(name.as_str())).collect()
     }
 
     /// Says when a channel goes out of service by itself, and when it comes back.
@@ -242,8 +247,10 @@ impl Run<'_> {
         let words = self.lang.pick("settling", "正在查清剩余状态");
         let shown = async {
             let mut screen = Screen::default();
+            let mut healths = self.healths();
             loop {
                 let at = self.began.elapsed();
+                self.tell_health(at, &mut healths);
                 if self.live.is_due(at, self.args.duration) {
                     self.live.show(&screen.frame(self, at, self.args.duration, words));
                 }

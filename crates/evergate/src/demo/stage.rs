@@ -27,7 +27,7 @@ request_deadline_ms = 6000
 lease_ms = 5000
 grace_ms = 500
 query_waits_ms = [700, 1500, 3000, 6000]
-close_waits_ms = [300, 700, 1500, 3000, 6000, 12000, 30000]
+close_waits_ms = [300, 700, 1000, 1500, 2000, 3000, 5000, 10000, 20000]
 refund_waits_ms = [500, 1000, 2000, 3000]
 not_found_settles_ms = 3000
 

@@ -6,9 +6,7 @@ use domain::{
 };
 use serde::Deserialize;
 
-use super::codec::{
-    Alipay, CANCEL, CLOSE, CLOSE_LOOK, CREATE_LOOK, ORPHAN_LOOK, REFUND_LOOK, method_of,
-};
+use super::codec::{Alipay, CLOSE, CLOSE_LOOK, CREATE_LOOK, ORPHAN_LOOK, REFUND_LOOK, method_of};
 use super::envelope;
 use super::table::meaning;
 use crate::common::{
@@ -31,8 +29,6 @@ pub(super) struct Body {
     receipt_amount: Option<String>,
     buyer_pay_amount: Option<String>,
     send_pay_date: Option<String>,
-    action: Option<String>,
-    retry_flag: Option<String>,
     fund_change: Option<String>,
     refund_fee: Option<String>,
     out_request_no: Option<String>,
@@ -153,16 +149,10 @@ impl Alipay {
                 Ok(OrderState::Payable) => return self.ask_order(Step::new(CLOSE), order, now),
                 state => looked(state, body.fault()),
             },
-            // Nothing stands under this number a moment ago, so cancel cannot give back a
-            // payment that somebody counts on; if it still does, it says so and is booked.
-            (ORPHAN_LOOK, Some(Meaning::NotFound)) => {
-                return self.ask_order(Step::new(CANCEL), order, now);
-            }
-            (CLOSE | CANCEL, Some(Meaning::Look)) => return look(body.fault().code),
+            (CLOSE, Some(Meaning::Look)) => return look(body.fault().code),
             (CLOSE, Some(Meaning::NotFound)) => return look(body.fault().code),
-            (CLOSE | CANCEL, None) if !names(body, order) => Outcome::Unknown(other("order")),
+            (CLOSE, None) if !names(body, order) => Outcome::Unknown(other("order")),
             (CLOSE, None) => Outcome::Ok(CloseState::Closed),
-            (CANCEL, None) => cancelled(body, order.money),
             (CLOSE_LOOK, None) => {
                 looked(order_state(body, order), Fault::new(step.memo.clone(), STILL_OPEN))
             }
@@ -247,7 +237,10 @@ fn order_state(body: &Body, order: &OrderRef) -> Result<OrderState, Fault> {
     match body.trade_status.as_deref() {
         Some("WAIT_BUYER_PAY") => Ok(OrderState::Payable),
         Some("TRADE_SUCCESS" | "TRADE_FINISHED") => receipt(body, order).map(OrderState::Paid),
-        Some("TRADE_CLOSED") if was_paid(body) => receipt(body, order).map(OrderState::Paid),
+        // A trade that was paid is closed only when all of it has gone back.
+        Some("TRADE_CLOSED") if was_paid(body) => {
+            receipt(body, order).map(OrderState::PaidAndRefunded)
+        }
         Some("TRADE_CLOSED") => Ok(OrderState::Closed),
         _ => Err(malformed("trade_status")),
     }
@@ -278,30 +271,14 @@ fn receipt(body: &Body, order: &OrderRef) -> Result<Receipt, Fault> {
 fn looked(state: Result<OrderState, Fault>, open: Fault) -> Outcome<CloseState> {
     match state {
         Ok(OrderState::Paid(receipt)) => Outcome::Ok(CloseState::AlreadyPaid(Some(receipt))),
+        Ok(OrderState::PaidAndRefunded(receipt)) => {
+            Outcome::Ok(CloseState::PaidAndRefunded(receipt))
+        }
         Ok(OrderState::Closed) => Outcome::Ok(CloseState::Closed),
         Ok(OrderState::NotFound) => Outcome::Ok(CloseState::NotFound),
         Ok(OrderState::Processing) => Outcome::Ok(CloseState::Processing),
         Ok(OrderState::Payable | OrderState::Declined(_)) => Outcome::Unknown(open),
         Err(fault) => Outcome::Unknown(fault),
-    }
-}
-
-fn cancelled(body: &Body, money: Money) -> Outcome<CloseState> {
-    match (body.action.as_deref(), body.retry_flag.as_deref()) {
-        (Some("close"), _) => Outcome::Ok(CloseState::Closed),
-        (Some("refund"), _) => match body.trade_no.clone().filter(|no| !no.is_empty()) {
-            Some(reference) => Outcome::Ok(CloseState::PaidAndRefunded(Receipt {
-                reference,
-                captured: money,
-                paid_at: None,
-            })),
-            None => Outcome::Unknown(malformed("a refund by cancel without trade_no")),
-        },
-        (None | Some(""), Some("Y")) => {
-            Outcome::Unknown(Fault::new("retry_flag", "Alipay asks to cancel again"))
-        }
-        (None | Some(""), _) => Outcome::Ok(CloseState::NotFound),
-        _ => Outcome::Unknown(malformed("action")),
     }
 }
 

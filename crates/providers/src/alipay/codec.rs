@@ -34,7 +34,6 @@ pub(super) const QUERY: &str = "query";
 pub(super) const CLOSE: &str = "close";
 pub(super) const CLOSE_LOOK: &str = "close_look";
 pub(super) const ORPHAN_LOOK: &str = "orphan_look";
-pub(super) const CANCEL: &str = "cancel";
 pub(super) const REFUND: &str = "refund";
 pub(super) const REFUND_LOOK: &str = "refund_look";
 pub(super) const REFUND_QUERY: &str = "refund_query";
@@ -44,7 +43,6 @@ pub(super) fn method_of(asks: &str) -> &'static str {
     match asks {
         PRECREATE => "alipay.trade.precreate",
         CLOSE => "alipay.trade.close",
-        CANCEL => "alipay.trade.cancel",
         REFUND => "alipay.trade.refund",
         REFUND_LOOK | REFUND_QUERY => "alipay.trade.fastpay.refund.query",
         _ => "alipay.trade.query",

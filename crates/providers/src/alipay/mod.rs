@@ -4,11 +4,13 @@
 //! - A precreated code, a page or a phone link makes no trade until the buyer acts. Until then
 //!   query and close say `ACQ.TRADE_NOT_EXIST` although the code may be payable, so that answer
 //!   is `NotFound` (no proof) and every order carries `time_expire`.
-//! - Close is `alipay.trade.close`. `alipay.trade.cancel` gives money back when the buyer has
-//!   paid, so it is used for one case only: an orphan that a query has just not found.
-//!   `action=close` is proof, `action=refund` is a payment and a refund, and no `action`
-//!   is no proof, whatever the `10000` beside it.
-//! - `TRADE_CLOSED` is "never paid" or "paid and given back"; traces of a payment decide.
+//! - Close is `alipay.trade.close`. `alipay.trade.cancel` is never called: it gives a payment
+//!   back that nobody may have told us of yet, and when its answer is lost a success that was
+//!   notified before stays in our books although the money is gone. It proves nothing more
+//!   either: no trade, no `action`, and the code can still be scanned. An orphan that a query
+//!   does not find waits for its `time_expire`, and rule 2 guards the time until then.
+//! - `TRADE_CLOSED` is "never paid" or "paid and all of it given back"; traces of a payment
+//!   decide.
 //! - Answers are verified over the bytes as received. An unsigned answer (the gateway sends
 //!   them when it cannot tell who asks) is believed only where the call moves no money, and
 //!   only when it says that the business layer was not reached.

@@ -108,7 +108,8 @@ fn kind<'f>(text: &impl Fn(&str) -> Option<&'f str>) -> Result<NoticeKind, Forge
     let paid = text("gmt_payment").is_some() || text("refund_fee").is_some();
     Ok(match text("trade_status").ok_or_else(|| missing("trade_status"))? {
         "TRADE_SUCCESS" | "TRADE_FINISHED" => NoticeKind::Order(OrderState::Paid(receipt(text)?)),
-        "TRADE_CLOSED" if paid => NoticeKind::Order(OrderState::Paid(receipt(text)?)),
+        // A trade that was paid is closed only when all of it has gone back.
+        "TRADE_CLOSED" if paid => NoticeKind::Order(OrderState::PaidAndRefunded(receipt(text)?)),
         "TRADE_CLOSED" => NoticeKind::Order(OrderState::Closed),
         "WAIT_BUYER_PAY" => NoticeKind::Order(OrderState::Payable),
         _ => NoticeKind::Hint,

@@ -84,6 +84,7 @@ static ROWS: &[Row] = &[
     state("ACQ.REASON_TRADE_STATUS_INVALID"),
     state("ACQ.REASON_ILLEGAL_STATUS"),
     row("ACQ.TRADE_NOT_EXIST", [Unknown, NotFound, NotFound, Refused, NotFound]),
+    // Answers to `alipay.trade.cancel`, which is not called; kept so that one is never unlisted.
     row("ACQ.TRADE_CANCEL_TIME_OUT", [Unknown, Unknown, Look, Unknown, Unknown]),
     row("ACQ.CANCEL_NOT_ALLOWED", [Unknown, Unknown, Look, Unknown, Unknown]),
     // Limits of the account or of the order, which stop it before it exists.

@@ -31,8 +31,9 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Gives a fresh text of 32 random letters and digits.
 pub type Nonces = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// The most requests that one operation may take, looks in between included.
-const STEPS_MAX: usize = 4;
+/// The most requests that one operation may take, looks in between included. Codecs bound
+/// themselves more tightly; only the search for a lost charge comes near.
+const STEPS_MAX: usize = 24;
 
 /// The largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;

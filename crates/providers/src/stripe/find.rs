@@ -90,9 +90,11 @@ impl Stripe {
     }
 }
 
-/// A close needs two more requests after the search, and so may a refund.
+/// A close needs two more requests after the search, and so may a refund. Nothing but the whole
+/// list proves that a charge was never made, so it is read as far as 2,000 intents.
 fn requests_max(op: &Operation) -> u8 {
     match op {
+        Operation::Query(order) if order.flow == Flow::Direct => 21,
         Operation::Query(_) => 4,
         Operation::QueryRefund(_) => 3,
         _ => 2,

@@ -224,6 +224,9 @@ impl WechatPay {
         };
         Verdict::Done(match state {
             Ok(OrderState::Paid(receipt)) => close_ok(CloseState::AlreadyPaid(Some(receipt))),
+            Ok(OrderState::PaidAndRefunded(receipt)) => {
+                close_ok(CloseState::PaidAndRefunded(receipt))
+            }
             Ok(OrderState::Closed) => close_ok(CloseState::Closed),
             Ok(OrderState::NotFound) => close_ok(CloseState::NotFound),
             Ok(OrderState::Processing) => close_ok(CloseState::Processing),

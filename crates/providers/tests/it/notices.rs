@@ -72,7 +72,10 @@ fn alipay_notices() {
     let other = read(&with("seller_id", "2088000000000002"), &THEIRS);
     assert_eq!(other, Err(Forged::Account("seller_id")));
     let mut closed = with("trade_status", "TRADE_CLOSED");
-    assert!(matches!(read(&closed, &THEIRS).unwrap().kind, NoticeKind::Order(OrderState::Paid(_))));
+    assert!(matches!(
+        read(&closed, &THEIRS).unwrap().kind,
+        NoticeKind::Order(OrderState::PaidAndRefunded(_))
+    ));
     closed.remove("gmt_payment");
     assert_eq!(read(&closed, &THEIRS).unwrap().kind, NoticeKind::Order(OrderState::Closed));
     let mut refunded = with("out_biz_no", refund_number().as_str());

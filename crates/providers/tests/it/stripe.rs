@@ -216,7 +216,16 @@ async fn an_order_without_a_reference_is_found_by_its_number() {
     assert_eq!(answer, Answer::Query(Outcome::Ok(OrderState::NotFound)));
     let (answer, asked) = says(&op, |_| list(&[foreign("pi_9")], true)).await;
     assert_eq!((answer.class(), answer.code()), (Class::Unknown, Some("search_bound")));
-    assert_eq!(asked.len(), 4);
+    assert_eq!(asked.len(), 21, "20 pages and the search");
+    // In an outage a busy account makes many intents around a charge that never arrived; one
+    // was left unknown by `demo --scenario all-down --seed 21 --rate 80`.
+    let pages = std::sync::atomic::AtomicU32::new(0);
+    let (answer, _) = says(&op, move |_| {
+        let page = pages.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        list(&[foreign("pi_9")], page < 15)
+    })
+    .await;
+    assert_eq!(answer, Answer::Query(Outcome::Ok(OrderState::NotFound)));
 }
 
 /// An orphan of a busy account: found by seed 13 of `bench failover`, where its close never
