@@ -418,6 +418,23 @@ impl Payment {
         self.attempts.get(usize::from(ordinal).checked_sub(1)?)
     }
 
+    /// Whether money is still wanted by this attempt, where it takes a call of ours to take it
+    /// (see [`OrderRef::wanted`](crate::OrderRef)): the customer holds its link and was given
+    /// no other since, and nobody has cancelled. An approval before the payment's end counts
+    /// like a payment before it (rule 6); one after a switch does not (rule 2).
+    pub fn wants(&self, ordinal: u16) -> bool {
+        let open = matches!(
+            self.state,
+            PaymentState::Open | PaymentState::Ending { goal: EndGoal::Expired, .. }
+        );
+        let last = usize::from(ordinal) == self.attempts.len();
+        open && self.attempt(ordinal).is_some_and(|attempt| match attempt.state {
+            AttemptState::Presented { .. } => true,
+            AttemptState::Closing { why: CloseWhy::Shown, .. } => last,
+            _ => false,
+        })
+    }
+
     /// The refund with this ordinal.
     pub fn refund(&self, ordinal: u16) -> Option<&Refund> {
         self.refunds.get(usize::from(ordinal).checked_sub(1)?)

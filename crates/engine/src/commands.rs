@@ -567,5 +567,6 @@ pub(crate) fn order(payment: &Payment, attempt: &Attempt) -> Order {
         payer_id: terms.payer_id.clone(),
         token: terms.token.clone(),
         off_session: terms.purpose != Purpose::Checkout,
+        sent_at: attempt.sent_at,
     }
 }

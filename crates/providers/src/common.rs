@@ -59,6 +59,7 @@ pub(crate) fn order_ref(op: &Operation) -> OrderRef {
             flow: order.flow,
             money: order.money,
             sent_at: Timestamp::EPOCH,
+            wanted: true,
         },
         Operation::Query(order) | Operation::Close(order, _) => order.clone(),
         Operation::Refund(refund) | Operation::QueryRefund(refund) => refund.order.clone(),

@@ -133,6 +133,7 @@ fn channel(name: &str, methods: &[(Method, Flow)]) -> Channel {
             expiry: (Duration::from_secs(60), Duration::from_secs(86_400)),
             query_schedule: Schedule { waits, then_every: Duration::from_secs(30) },
             resend_create: true,
+            closing: providers::Closing::Proven,
         },
         call_timeout: Duration::from_secs(3),
     }

@@ -115,6 +115,7 @@ impl ChannelSettings {
             flow: Flow::Presented,
             money: Money::new(1, currency).expect("1 is an amount"),
             sent_at: Timestamp::EPOCH,
+            wanted: false,
         })
     }
 }
@@ -146,6 +147,7 @@ pub(crate) struct Offer {
     pub(crate) waits_s: &'static [u64],
     pub(crate) then_every_s: u64,
     pub(crate) resend_create: bool,
+    pub(crate) closing: crate::Closing,
 }
 
 impl Common<'_> {
@@ -263,6 +265,7 @@ impl Common<'_> {
                 then_every: seconds(offer.then_every_s),
             },
             resend_create: offer.resend_create,
+            closing: offer.closing,
         }
     }
 

@@ -197,6 +197,7 @@ fn reference_of(order: &Order, reference: Option<String>, sent_at: Timestamp) ->
         flow: order.flow,
         money: order.money,
         sent_at,
+        wanted: true,
     }
 }
 
@@ -258,6 +259,7 @@ async fn refund_in_parts(stage: &Stage, channel: &str, made: OrderRef) {
         amount: cny(minor),
         reference: None,
         reason: "damaged 破损".into(),
+        requested_at: now(),
     };
     let early = stage.call(channel, Operation::QueryRefund(refund(1, 500))).await;
     assert_eq!(early, Answer::QueryRefund(Outcome::Ok(RefundState::NotFound)), "{channel}");
