@@ -11,9 +11,9 @@ use crate::attempt::AttemptFact;
 use crate::refund::RefundProgress;
 use crate::stepping::Stepping;
 use crate::{
-    Ask, Attempt, AttemptState, ChannelId, Choice, CloseState, Created, Event, EventKind, Flow,
-    MerchantId, Method, Money, OrderNo, OrderState, Outcome, PaymentId, Policy, ProviderOrderNo,
-    Receipt, Refund, RefundReason, RefundState, Source, Terms, Timestamp,
+    Ask, Attempt, AttemptState, ChannelId, Choice, CloseState, CloseWhy, Created, Event, EventKind,
+    Flow, MerchantId, Method, Money, OrderNo, OrderState, Outcome, PaymentId, Policy,
+    ProviderOrderNo, Receipt, Refund, RefundReason, RefundState, Source, Terms, Timestamp,
 };
 
 /// A merchant's wish to collect one amount once for one order.

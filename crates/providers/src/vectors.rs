@@ -14,7 +14,7 @@ use crate::crypto::{PrivateKey, PublicKey, certificates, hmac_sha256_matches, op
 use crate::{ChannelSettings, Delivery};
 
 /// One vector by its id; `None` when there is no file.
-fn vector(id: &str) -> Option<Value> {
+pub(crate) fn vector(id: &str) -> Option<Value> {
     let Ok(path) = std::env::var("EVERGATE_VECTORS") else {
         eprintln!("EVERGATE_VECTORS is not set: the published vector {id} is not checked");
         return None;
