@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, anyhow};
 use domain::MerchantId;
 use engine::{Caller, Engine, Parts};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use providers::{Driver, Provider};
+use providers::Driver;
 use server::{
     ApiKey, ApiKeys, App, Endpoint, Endpoints, MessageRenderer, Role, Running, Server,
     ServerOptions, WebhookSecret, WorkersOptions, workers,
@@ -90,7 +90,7 @@ impl Gateway {
         engine.start().await.context("the store cannot be read")?;
         let app = App {
             engine: Arc::clone(&engine),
-            codecs: codecs(&driver),
+            codecs: Arc::clone(&driver) as _,
             entropy: Arc::clone(&entropy) as _,
             keys: keys(config)?,
             metrics: Some(recorder()?),
@@ -132,14 +132,6 @@ impl Gateway {
             None => Ok(()),
         }
     }
-}
-
-/// Finds the codec of a channel for its notifications.
-fn codecs(driver: &Arc<Driver>) -> Arc<dyn server::Codecs> {
-    let driver = Arc::clone(driver);
-    Arc::new(move |channel: &domain::ChannelId| -> Option<Arc<dyn Provider>> {
-        driver.codec(channel)
-    })
 }
 
 fn keys(config: &Config) -> Result<ApiKeys> {

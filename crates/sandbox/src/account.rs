@@ -31,6 +31,7 @@ pub(crate) enum AccountKeys {
     Alipay(AlipayKeys),
     WechatPay(WechatPayKeys),
     Stripe(StripeKeys),
+    Paypal(PaypalKeys),
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -68,6 +69,16 @@ pub(crate) struct StripeKeys {
     pub(crate) publishable_key: String,
     pub(crate) webhook_secret: String,
     pub(crate) webhook_url: Option<String>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct PaypalKeys {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
+    pub(crate) webhook_id: String,
+    /// What webhooks are signed with.
+    pub(crate) private_key_pem: String,
+    pub(crate) certificate_pem: String,
 }
 
 /// Everything that the merchant's side has to be configured with.
@@ -115,6 +126,15 @@ pub enum MerchantMaterial {
         /// `whsec_…`, used whole.
         webhook_secret: String,
     },
+    /// PayPal.
+    Paypal {
+        /// The application's client id.
+        client_id: String,
+        /// Its secret.
+        client_secret: String,
+        /// The webhook's id, which its signatures cover.
+        webhook_id: String,
+    },
 }
 
 impl std::fmt::Debug for MerchantMaterial {
@@ -123,6 +143,7 @@ impl std::fmt::Debug for MerchantMaterial {
             Self::Alipay { .. } => "MerchantMaterial::Alipay(..)",
             Self::WechatPay { .. } => "MerchantMaterial::WechatPay(..)",
             Self::Stripe { .. } => "MerchantMaterial::Stripe(..)",
+            Self::Paypal { .. } => "MerchantMaterial::Paypal(..)",
         })
     }
 }
@@ -178,7 +199,7 @@ impl Account {
     }
 
     /// A Stripe account; `seed` and the name decide its keys. Webhooks go to `webhook_url`, which
-    /// [`Sandbox::set_stripe_webhook`](crate::Sandbox::set_stripe_webhook) can set later.
+    /// [`Sandbox::set_webhook`](crate::Sandbox::set_webhook) can set later.
     #[must_use]
     pub fn generate_stripe(name: &str, seed: u64, webhook_url: Option<&str>) -> Self {
         let mut ids = IdSource::new(seed, name);
@@ -191,17 +212,37 @@ impl Account {
         Self::new(name, ProviderKind::Stripe, AccountKeys::Stripe(keys))
     }
 
+    /// A PayPal account with a fresh key for its webhooks; `seed` and the name decide its ids.
+    /// Webhooks go where [`Sandbox::set_webhook`](crate::Sandbox::set_webhook) says.
+    #[must_use]
+    pub fn generate_paypal(name: &str, seed: u64) -> Self {
+        let mut ids = IdSource::new(seed, name);
+        let key = SigningKey::generate();
+        let signer = "messageverificationcerts.paypal.com";
+        let (certificate_pem, _) = certificate(&key, signer, ids.serial(), 2024..2044);
+        let keys = PaypalKeys {
+            client_id: format!("A{}", ids.alnum(79)),
+            client_secret: format!("E{}", ids.alnum(79)),
+            webhook_id: format!("{}W", ids.digits(16)),
+            private_key_pem: key.private_pem(),
+            certificate_pem,
+        };
+        Self::new(name, ProviderKind::Paypal, AccountKeys::Paypal(keys))
+    }
+
     fn new(name: &str, provider: ProviderKind, keys: AccountKeys) -> Self {
         Self { name: name.to_owned(), provider, keys }
     }
 
-    /// The merchant's id at the provider: `app_id`, `mch_id`, or Stripe's publishable key.
+    /// The merchant's id at the provider: `app_id`, `mch_id`, Stripe's publishable key, PayPal's
+    /// client id.
     #[must_use]
     pub fn merchant_id(&self) -> &str {
         match &self.keys {
             AccountKeys::Alipay(keys) => &keys.app_id,
             AccountKeys::WechatPay(keys) => &keys.mch_id,
             AccountKeys::Stripe(keys) => &keys.publishable_key,
+            AccountKeys::Paypal(keys) => &keys.client_id,
         }
     }
 
@@ -230,6 +271,11 @@ impl Account {
             AccountKeys::Stripe(keys) => MerchantMaterial::Stripe {
                 secret_key: keys.secret_key,
                 webhook_secret: keys.webhook_secret,
+            },
+            AccountKeys::Paypal(keys) => MerchantMaterial::Paypal {
+                client_id: keys.client_id,
+                client_secret: keys.client_secret,
+                webhook_id: keys.webhook_id,
             },
         }
     }

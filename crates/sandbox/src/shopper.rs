@@ -10,7 +10,7 @@ use crate::faults::{Effect, Fault, Operation};
 use crate::pages::Bill;
 use crate::state::{Scene, State};
 use crate::stripe::shopper::Tried;
-use crate::{alipay, stripe, wechatpay};
+use crate::{alipay, paypal, stripe, wechatpay};
 
 /// What a shopper does with a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -106,7 +106,7 @@ pub struct PayResult {
     pub amount_minor: i64,
     /// ISO 4217, upper case.
     pub currency: String,
-    /// Whether money moved or was held.
+    /// Whether money moved or was held; at PayPal, whether the payer approved.
     pub paid: bool,
     /// Why it did not, when the shopper's side declined: a decline code.
     pub declined: Option<String>,
@@ -192,6 +192,7 @@ impl State {
                         wechatpay::shopper::token_of(self, account, order_no)
                     }
                     ProviderKind::Stripe => stripe::shopper::token_of(self, account, order_no),
+                    ProviderKind::Paypal => paypal::shopper::token_of(self, account, order_no),
                 };
                 let token = token.ok_or(ShopperRefusal::Unknown)?;
                 Ok(Place { provider, token })
@@ -250,6 +251,11 @@ impl State {
                 let refusal = stripe::shopper::check(&account, &token).err();
                 stripe::shopper::bill(&account, &intent, refusal)
             }
+            ProviderKind::Paypal => {
+                let (account, order) = paypal::shopper::find(self, token)?;
+                let refusal = paypal::shopper::check(&account, token, now).err();
+                paypal::shopper::bill(&account, &order, refusal)
+            }
         })
     }
 
@@ -301,8 +307,14 @@ impl State {
                 let order = wechatpay::shopper::pay(self, &account, token, bank, now)?;
                 Ok(result(&wechatpay::shopper::bill(&account, &order, token, None), true, None))
             }
+            ProviderKind::Paypal if pays => {
+                let (account, _) =
+                    paypal::shopper::find(self, token).ok_or(ShopperRefusal::Unknown)?;
+                let order = paypal::shopper::approve(self, &account, token, bank, now)?;
+                Ok(result(&paypal::shopper::bill(&account, &order, None), true, None))
+            }
             // A decline is invisible to the merchant, but only what is payable can be declined.
-            ProviderKind::Alipay | ProviderKind::WechatPay => {
+            ProviderKind::Alipay | ProviderKind::WechatPay | ProviderKind::Paypal => {
                 self.scan(bill).map(|seen| PayResult { declined: Some(why()), ..seen })
             }
             ProviderKind::Stripe => self.act_at_stripe(bill, what, pays, why(), now),

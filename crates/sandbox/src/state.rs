@@ -14,6 +14,7 @@ use crate::control::{FaultControl, lock};
 use crate::faults::{Fault, FaultRequest, Operation};
 use crate::keys::KeyError;
 use crate::notify::Notifier;
+use crate::paypal::PaypalAccount;
 use crate::stripe::StripeAccount;
 use crate::wechatpay::WechatPayAccount;
 
@@ -31,6 +32,7 @@ pub(crate) struct State {
     pub(crate) alipay: Accounts<AlipayAccount>,
     pub(crate) wechatpay: Accounts<WechatPayAccount>,
     pub(crate) stripe: Accounts<StripeAccount>,
+    pub(crate) paypal: Accounts<PaypalAccount>,
 }
 
 /// Accounts of one provider, in their order and by the id that requests carry.
@@ -93,6 +95,7 @@ impl State {
             alipay: Accounts::new(),
             wechatpay: Accounts::new(),
             stripe: Accounts::new(),
+            paypal: Accounts::new(),
         };
         for account in accounts {
             state.open_account(&account, seed)?;
@@ -116,6 +119,9 @@ impl State {
             AccountKeys::Stripe(keys) => {
                 let ids = [keys.secret_key.as_str(), keys.publishable_key.as_str()];
                 self.stripe.add(StripeAccount::open(name, keys, seed), &ids);
+            }
+            AccountKeys::Paypal(keys) => {
+                self.paypal.add(PaypalAccount::open(name, keys, seed)?, &[&keys.client_id]);
             }
         }
         Ok(())
@@ -153,6 +159,9 @@ impl State {
         }
         for account in self.stripe.iter() {
             orders.extend(lock(&account.book).entries());
+        }
+        for account in self.paypal.iter() {
+            orders.extend(lock(&account.book).entries(now));
         }
         BooksSnapshot::of(orders, now)
     }

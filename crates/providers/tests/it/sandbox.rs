@@ -74,6 +74,11 @@ fn settings(account: &Account, base: &str) -> ChannelSettings {
             "provider": "stripe", "secret_key": secret_key, "webhook_secret": webhook_secret,
             "base_url": base,
         }),
+        MerchantMaterial::Paypal { client_id, client_secret, webhook_id } => json!({
+            "provider": "paypal", "client_id": client_id, "client_secret": client_secret,
+            "webhook_id": webhook_id, "webhook_certificate_hosts": ["127.0.0.1"],
+            "currencies": ["CNY", "USD", "JPY"], "base_url": base,
+        }),
     };
     value["timeout_ms"] = Value::from(1_500);
     crate::world::settings(value)
@@ -91,7 +96,9 @@ fn options() -> Options {
     };
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("sandbox-accounts.json");
     let kept = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
-    if let Some(accounts) = kept {
+    // An older run may have known fewer providers.
+    let whole = |accounts: &Vec<Account>| accounts.len() == ProviderKind::ALL.len();
+    if let Some(accounts) = kept.filter(whole) {
         return demo(accounts);
     }
     let fresh = Options::demo(7);
@@ -114,7 +121,7 @@ impl Stage {
             let notify = ChannelSettings::default_notify_url(&inbox.url(), &channel);
             let (codec, limits) = settings.build(&channel, &notify).expect("good settings");
             driver.set_channel(channel.clone(), codec, &limits).expect("a client");
-            sandbox.set_stripe_webhook(&account.name, &notify);
+            sandbox.set_webhook(&account.name, &notify);
             all.push((channel, settings));
         }
         Stage { sandbox, driver, inbox, settings: all, orders: AtomicU16::new(0) }

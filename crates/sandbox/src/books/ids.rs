@@ -17,7 +17,7 @@ impl IdSource {
         Self(ChaCha8Rng::from_seed(sha256(text.as_bytes())))
     }
 
-    fn pick(&mut self, alphabet: &[u8], length: usize) -> String {
+    pub(super) fn pick(&mut self, alphabet: &[u8], length: usize) -> String {
         // The bias of the remainder does not matter to names.
         (0..length)
             .map(|_| char::from(alphabet[self.0.next_u32() as usize % alphabet.len()]))

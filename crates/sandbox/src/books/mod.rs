@@ -6,6 +6,7 @@
 
 pub(crate) mod alipay;
 mod ids;
+pub(crate) mod paypal;
 pub(crate) mod stripe;
 pub(crate) mod wechatpay;
 
@@ -29,19 +30,22 @@ pub enum ProviderKind {
     WechatPay,
     /// Stripe API v1.
     Stripe,
+    /// PayPal Orders v2.
+    Paypal,
 }
 
 impl ProviderKind {
     /// Every provider.
-    pub const ALL: [Self; 3] = [Self::Alipay, Self::WechatPay, Self::Stripe];
+    pub const ALL: [Self; 4] = [Self::Alipay, Self::WechatPay, Self::Stripe, Self::Paypal];
 
-    /// `alipay`, `wechatpay` or `stripe`.
+    /// `alipay`, `wechatpay`, `stripe` or `paypal`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Alipay => "alipay",
             Self::WechatPay => "wechatpay",
             Self::Stripe => "stripe",
+            Self::Paypal => "paypal",
         }
     }
 }
@@ -105,7 +109,7 @@ pub struct OrderEntry {
     /// The account's name.
     pub account: String,
     /// The merchant's number at the provider: `out_trade_no`; for Stripe `metadata[order_id]`,
-    /// and the intent's id when there is none.
+    /// for PayPal `custom_id`, and the provider's own id when there is none.
     pub order_no: String,
     /// The provider's number: `trade_no`, `transaction_id` (empty until paid), `pi_…`.
     pub provider_no: String,

@@ -115,7 +115,7 @@ async fn stripe_has_one_endpoint_for_each_account() {
     // Nobody is told while there is no endpoint.
     stripe.charge("a").send().await.unwrap();
     let (shop, url) = Shop::default().open((StatusCode::NO_CONTENT, "")).await;
-    stripe.sandbox.set_stripe_webhook("st", &url);
+    stripe.sandbox.set_webhook("st", &url);
     stripe.charge("b").send().await.unwrap();
     shop.wait_for(1).await;
     shop.stays_at(1).await;
