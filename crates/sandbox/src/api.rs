@@ -380,6 +380,7 @@ impl State {
             ProviderKind::Alipay => crate::alipay::shopper::token_of(self, account, order_no),
             ProviderKind::WechatPay => crate::wechatpay::shopper::token_of(self, account, order_no),
             ProviderKind::Stripe => crate::stripe::shopper::token_of(self, account, order_no),
+            ProviderKind::UnionPay => crate::unionpay::shopper::token_of(self, account, order_no),
             ProviderKind::Paypal => crate::paypal::shopper::token_of(self, account, order_no),
         };
         format!("/pay/{provider}/{}", token.unwrap_or_default())

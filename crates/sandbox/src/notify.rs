@@ -20,7 +20,7 @@ use crate::control::lock;
 use crate::faults::{Fault, Forgery};
 use crate::keys::SigningKey;
 use crate::state::{Scene, State};
-use crate::{alipay, paypal, stripe, wechatpay};
+use crate::{alipay, paypal, stripe, unionpay, wechatpay};
 
 /// Deliveries that may be on their way at once.
 const CONCURRENT: usize = 128;
@@ -37,6 +37,7 @@ pub(crate) enum Content {
     Alipay(alipay::Notification),
     WechatPay(wechatpay::Notification),
     Stripe(stripe::Notification),
+    UnionPay(unionpay::Notification),
     Paypal(paypal::Notification),
 }
 
@@ -317,6 +318,7 @@ impl Postman {
             Content::Alipay(content) => content.outgoing(forgery, now),
             Content::WechatPay(content) => content.outgoing(forgery, now),
             Content::Stripe(content) => content.outgoing(forgery, now),
+            Content::UnionPay(content) => content.outgoing(forgery),
             Content::Paypal(content) => content.outgoing(forgery, now),
         };
         let result = self.post(notice, outgoing).await;
@@ -333,6 +335,7 @@ impl Postman {
             Content::Alipay(_) => alipay::RESENDS_S,
             Content::WechatPay(_) => wechatpay::RESENDS_S,
             Content::Stripe(_) => stripe::RESENDS_S,
+            Content::UnionPay(_) => unionpay::RESENDS_S,
             Content::Paypal(_) => paypal::RESENDS_S,
         };
         let wait_s = schedule.get(attempt - 1)?;
@@ -361,6 +364,7 @@ impl Postman {
                 Err(error) => return unanswered(error),
             },
             Content::WechatPay(_) => matches!(status.as_u16(), 200 | 204),
+            Content::UnionPay(_) => status.as_u16() == 200,
             Content::Stripe(_) | Content::Paypal(_) => status.is_success(),
         };
         if taken {

@@ -25,8 +25,7 @@ impl Authority {
     /// Every certificate of a PEM text.
     pub(crate) fn read(text: &str) -> Result<Vec<Authority>, &'static str> {
         let blocks = pem::blocks(text)?;
-        let certificates =
-            blocks.iter().filter(|b| b.label.is_empty() || b.label == "CERTIFICATE");
+        let certificates = blocks.iter().filter(|b| b.label.is_empty() || b.label == "CERTIFICATE");
         let found: Vec<_> =
             certificates.map(|b| Authority::from_der(&b.der)).collect::<Result<_, _>>()?;
         if found.is_empty() { Err("it holds no certificate") } else { Ok(found) }

@@ -14,7 +14,8 @@ pub(crate) fn open_pfx(
         .map_err(|_| "the password is wrong, or it is not a PFX file")?;
     let bag = archive.keys.first().ok_or("it holds no private key")?;
     let key = PrivateKey::from_der(bag.key.as_der())?;
-    let mut found = archive.certs.iter().filter_map(|c| Certificate::from_der(c.cert.as_der()).ok());
+    let mut found =
+        archive.certs.iter().filter_map(|c| Certificate::from_der(c.cert.as_der()).ok());
     let certificate = found.find(|certificate| key.belongs_to(&certificate.key));
     Ok((key, certificate.ok_or("it holds no certificate of its key")?))
 }

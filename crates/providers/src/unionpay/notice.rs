@@ -12,7 +12,11 @@ use super::table::is_success;
 use crate::{Delivery, Forged};
 
 impl UnionPay {
-    pub(super) fn read_notice(&self, delivery: &Delivery, now: Timestamp) -> Result<Notice, Forged> {
+    pub(super) fn read_notice(
+        &self,
+        delivery: &Delivery,
+        now: Timestamp,
+    ) -> Result<Notice, Forged> {
         let fields = decode(&delivery.body)
             .ok_or_else(|| Forged::Malformed("no form that can be read one way only".into()))?;
         self.trust.prove(&fields, now).map_err(Forged::Signature)?;

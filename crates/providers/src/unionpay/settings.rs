@@ -206,9 +206,8 @@ impl UnionPaySettings {
         let key = key.and_then(|text| {
             mistakes.take("private_key", PrivateKey::read(text.expose()), KEY_FIX)
         });
-        let certificate = certificate.and_then(|text| {
-            mistakes.take("certificate", certificates(text.expose()), CERT_FIX)
-        });
+        let certificate = certificate
+            .and_then(|text| mistakes.take("certificate", certificates(text.expose()), CERT_FIX));
         Some(Signer { key: key?, certificate: certificate?.into_iter().next()? })
     }
 

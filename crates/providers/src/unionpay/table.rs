@@ -154,9 +154,8 @@ mod tests {
         all(&["34"], About::Payment, &[NotFound]);
         // Definitive failures of a payment.
         all(&["01"], About::Payment, &[SOFT]);
-        let issuer = [
-            "60", "61", "62", "63", "64", "65", "66", "67", "68", "69", "70", "71", "72", "73",
-        ];
+        let issuer =
+            ["60", "61", "62", "63", "64", "65", "66", "67", "68", "69", "70", "71", "72", "73"];
         all(&issuer, About::Payment, &[HARD, SOFT]);
         all(&issuer[1..], About::Return, &[Refused]);
         all(&issuer[1..], About::Returned, &[Refused]);

@@ -29,7 +29,8 @@ impl Trust {
         if !signer.is_valid(now) {
             return Err("its certificate has expired, or is not valid yet");
         }
-        let issued = |middle: &&Authority| middle.is_valid(now) && middle.issued(&signer, self.sha1);
+        let issued =
+            |middle: &&Authority| middle.is_valid(now) && middle.issued(&signer, self.sha1);
         if self.middles.iter().find(issued).is_none() {
             return Err("its certificate comes from another issuer");
         }

@@ -44,6 +44,11 @@ impl IdSource {
         serial
     }
 
+    /// A certificate serial of eleven digits, as UnionPay's are.
+    pub(crate) fn short_serial(&mut self) -> u64 {
+        60_000_000_000 + self.0.next_u64() % 10_000_000_000
+    }
+
     pub(crate) fn nonce12(&mut self) -> [u8; 12] {
         let mut nonce = [0; 12];
         nonce.copy_from_slice(self.alnum(12).as_bytes());

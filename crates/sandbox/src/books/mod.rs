@@ -8,6 +8,7 @@ pub(crate) mod alipay;
 mod ids;
 pub(crate) mod paypal;
 pub(crate) mod stripe;
+pub(crate) mod unionpay;
 pub(crate) mod wechatpay;
 
 use std::collections::BTreeMap;
@@ -30,21 +31,25 @@ pub enum ProviderKind {
     WechatPay,
     /// Stripe API v1.
     Stripe,
+    /// UnionPay's full-channel platform, 5.1.0.
+    UnionPay,
     /// PayPal Orders v2.
     Paypal,
 }
 
 impl ProviderKind {
     /// Every provider.
-    pub const ALL: [Self; 4] = [Self::Alipay, Self::WechatPay, Self::Stripe, Self::Paypal];
+    pub const ALL: [Self; 5] =
+        [Self::Alipay, Self::WechatPay, Self::Stripe, Self::UnionPay, Self::Paypal];
 
-    /// `alipay`, `wechatpay`, `stripe` or `paypal`.
+    /// `alipay`, `wechatpay`, `stripe`, `unionpay` or `paypal`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Alipay => "alipay",
             Self::WechatPay => "wechatpay",
             Self::Stripe => "stripe",
+            Self::UnionPay => "unionpay",
             Self::Paypal => "paypal",
         }
     }

@@ -163,11 +163,12 @@ impl Fault {
                     | Self::SuccessThenTimeout
                     | Self::Maintenance
             ),
-            Self::WrongSignature { probe: true } | Self::ExpiredCertificate => {
-                provider == ProviderKind::WechatPay
+            Self::WrongSignature { probe: true } => provider == ProviderKind::WechatPay,
+            Self::ExpiredCertificate => {
+                matches!(provider, ProviderKind::WechatPay | ProviderKind::UnionPay)
             }
             Self::WrongSignature { probe: false } => {
-                matches!(provider, ProviderKind::Alipay | ProviderKind::WechatPay)
+                !matches!(provider, ProviderKind::Stripe | ProviderKind::Paypal)
             }
             _ => true,
         }
