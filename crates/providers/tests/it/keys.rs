@@ -25,6 +25,10 @@ pub(crate) static THEIRS: LazyLock<Pair> = LazyLock::new(|| Pair::generate("prov
 /// Nobody's that we know.
 pub(crate) static STRANGERS: LazyLock<Pair> = LazyLock::new(|| Pair::generate("stranger", 0x11));
 
+/// PayPal's, which must bear its name.
+pub(crate) static PAYPAL: LazyLock<Pair> =
+    LazyLock::new(|| Pair::generate("messageverificationcerts.paypal.com", 0x2c));
+
 impl Pair {
     fn generate(name: &'static str, first_byte: u8) -> Pair {
         let pair = kept_or_fresh(name);

@@ -43,10 +43,13 @@ pub(crate) enum Peer {
     Alipay,
     WechatPay,
     Stripe,
+    Paypal,
 }
 
-pub(crate) const PEERS: [Peer; 3] = [Peer::Alipay, Peer::WechatPay, Peer::Stripe];
+pub(crate) const PEERS: [Peer; 4] = [Peer::Alipay, Peer::WechatPay, Peer::Stripe, Peer::Paypal];
 pub(crate) const INTENT: &str = "pi_3Evergate";
+/// PayPal's id of the order.
+pub(crate) const ORDER: &str = "5O190127TN364715T";
 pub(crate) const API_V3_KEY: &str = "0123456789abcdefghijklmnopqrstuv";
 pub(crate) const KEY_ID: &str = "PUB_KEY_ID_0114232134912410000000000000";
 
@@ -56,6 +59,7 @@ impl Peer {
             Peer::Alipay => alipay_settings(),
             Peer::WechatPay => wechatpay_settings(),
             Peer::Stripe => stripe_settings(),
+            Peer::Paypal => paypal_settings(),
         };
         value["base_url"] = base_url.into();
         value["timeout_ms"] = 700.into();
@@ -67,11 +71,16 @@ impl Peer {
             Peer::Alipay => order(Method::Alipay, Device::Qr),
             Peer::WechatPay => order(Method::WechatPay, Device::Qr),
             Peer::Stripe => direct(),
+            Peer::Paypal => order(Method::Paypal, Device::Qr),
         }
     }
 
     pub(crate) fn reference(self) -> Option<&'static str> {
-        (self == Peer::Stripe).then_some(INTENT)
+        match self {
+            Peer::Stripe => Some(INTENT),
+            Peer::Paypal => Some(ORDER),
+            _ => None,
+        }
     }
 
     /// The answer that the protocol gives to a request.
@@ -80,11 +89,22 @@ impl Peer {
             Peer::Alipay => alipay(got, facts),
             Peer::WechatPay => wechatpay(got, facts),
             Peer::Stripe => stripe(got, facts),
+            Peer::Paypal => paypal(got, facts),
         }
     }
 
     pub(crate) fn is_signed(self) -> bool {
-        self != Peer::Stripe
+        !matches!(self, Peer::Stripe | Peer::Paypal)
+    }
+
+    /// The answer to a request for a token, which comes before everything else at PayPal.
+    pub(crate) fn token(self, got: &Got) -> Option<Back> {
+        (got.path() == "/v1/oauth2/token").then(|| {
+            let body = json!({
+                "access_token": "A21AAtoken", "token_type": "Bearer", "expires_in": 32_400,
+            });
+            Back::json(200, body.to_string())
+        })
     }
 }
 
@@ -120,6 +140,17 @@ pub(crate) fn stripe_settings() -> Value {
         "base_url": "http://127.0.0.1:1",
         "secret_key": "sk_test_evergate",
         "webhook_secret": "whsec_new, whsec_old",
+    })
+}
+
+pub(crate) fn paypal_settings() -> Value {
+    json!({
+        "provider": "paypal",
+        "base_url": "http://127.0.0.1:1",
+        "client_id": "AClient",
+        "client_secret": "ESecret",
+        "webhook_id": "4JH86294D6297924G",
+        "currencies": ["CNY", "USD", "JPY"],
     })
 }
 
@@ -256,4 +287,41 @@ pub(crate) fn intent(facts: &Facts) -> Value {
         "client_secret": format!("{INTENT}_secret_1"), "latest_charge": "ch_1",
         "metadata": { "evergate_order": facts.number, "evergate_flow": "direct", "other": 1 },
     })
+}
+
+fn paypal(got: &Got, facts: &Facts) -> Back {
+    if let Some(token) = Peer::Paypal.token(got) {
+        return token;
+    }
+    let status = if got.method == "GET" { 200 } else { 201 };
+    Back::json(status, paypal_order(facts).to_string())
+}
+
+/// An order as PayPal shows it: paid with a refund, or waiting for its payer.
+pub(crate) fn paypal_order(facts: &Facts) -> Value {
+    let amount = json!({ "currency_code": "CNY", "value": yuan(facts.amount) });
+    let mut order = json!({
+        "id": ORDER, "status": "PAYER_ACTION_REQUIRED", "intent": "CAPTURE",
+        "purchase_units": [{
+            "reference_id": "default", "amount": amount, "custom_id": facts.number,
+        }],
+        "links": [
+            { "href": "https://api-m.paypal.com/v2/checkout/orders/x", "rel": "self" },
+            { "href": "https://www.paypal.com/checkoutnow?token=x", "rel": "payer-action" },
+        ],
+    });
+    if !facts.closed {
+        order["status"] = "COMPLETED".into();
+        order["purchase_units"][0]["payments"] = json!({
+            "captures": [{
+                "id": "3C679366HH908993F", "status": "PARTIALLY_REFUNDED", "amount": amount,
+                "custom_id": facts.number, "create_time": "2026-09-21T14:13:20Z",
+            }],
+            "refunds": [{
+                "id": "1JU08902781691411", "status": "COMPLETED", "invoice_id": facts.refund,
+                "amount": { "currency_code": "CNY", "value": yuan(facts.refunded) },
+            }],
+        });
+    }
+    order
 }

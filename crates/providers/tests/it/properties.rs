@@ -66,6 +66,11 @@ fn headers() -> impl Strategy<Value = Vec<(String, String)>> {
         "wechatpay-signature",
         "wechatpay-serial",
         "stripe-signature",
+        "paypal-transmission-id",
+        "paypal-transmission-time",
+        "paypal-transmission-sig",
+        "paypal-cert-url",
+        "paypal-auth-algo",
         "date",
         "content-type",
     ]);
@@ -122,6 +127,9 @@ proptest! {
         for (_, codec, _) in CODECS.iter() {
             let delivery = Delivery { headers: headers.clone(), body: body.clone() };
             prop_assert!(codec.notice(&delivery, NOW).is_err());
+            let said = Response { status: 200, headers: Vec::new(), body: body.clone() };
+            prop_assert!(codec.testified(&delivery, &said, NOW).is_err());
+            let _ = codec.witness(&delivery, NOW);
         }
     }
 }
