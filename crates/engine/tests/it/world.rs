@@ -45,6 +45,8 @@ impl Entropy for Counted {
 pub(crate) struct Script {
     answers: Mutex<VecDeque<Answer>>,
     pub(crate) calls: Mutex<Vec<(String, &'static str, String)>>,
+    /// What queries and closes said of [`OrderRef::wanted`].
+    pub(crate) wanted: Mutex<Vec<bool>>,
 }
 
 impl Script {
@@ -61,6 +63,9 @@ impl Script {
 #[async_trait]
 impl Caller for Script {
     async fn call(&self, channel: &ChannelId, op: &Operation, _until: Timestamp) -> Answer {
+        if let Operation::Query(order) | Operation::Close(order, _) = op {
+            self.wanted.lock().unwrap().push(order.wanted);
+        }
         let number = op.number().to_string();
         self.calls.lock().unwrap().push((channel.to_string(), op.name(), number));
         tokio::task::yield_now().await;
