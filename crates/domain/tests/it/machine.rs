@@ -254,7 +254,7 @@ fn rule_2_an_approval_is_wanted_only_by_the_attempt_that_the_customer_holds() {
     let leaving = apply(&shown, Fact::SwitchAsked, at(2));
     assert!(leaving.wants(1), "a customer who approved before the close was faster");
     let silent = Fact::CloseAnswered { attempt: 1, outcome: Outcome::Unknown(fault()) };
-    let other = begin(&apply(&leaving, silent, at(3)), Method::Card, at(3));
+    let other = begin(&apply(&leaving, silent, at(3)), Method::Alipay, at(3));
     assert!(!other.wants(1), "another attempt was begun");
     let closed = Fact::CloseAnswered { attempt: 1, outcome: Outcome::Ok(CloseState::Closed) };
     assert!(!apply(&leaving, closed, at(3)).wants(1), "closed is closed");
