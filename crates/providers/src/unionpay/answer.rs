@@ -88,7 +88,13 @@ impl UnionPay {
                 });
             }
             Ok(()) if is_success(code) => {}
-            Ok(()) => return Ok(Said::Bad(meaning, fault_of(code))),
+            // What is told of another transaction is no word about this one.
+            Ok(()) => {
+                return match self.names(&fields, op, step) {
+                    Err(fault) if text(&fields, "orderId").is_some() => Err(op.unknown(fault)),
+                    _ => Ok(Said::Bad(meaning, fault_of(code))),
+                };
+            }
         }
         match self.names(&fields, op, step) {
             Ok(()) => Ok(Said::Good(fields)),

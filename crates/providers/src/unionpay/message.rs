@@ -67,7 +67,10 @@ fn unescape(text: &[u8]) -> Option<String> {
 /// The fields of a synchronous answer, which is not URL-encoded: an `&` or `=` inside braces
 /// or brackets belongs to the value. `None` when it is not such a text.
 pub(super) fn split(body: &[u8]) -> Option<Fields> {
-    let mut rest = std::str::from_utf8(body).ok()?.trim();
+    let whole = std::str::from_utf8(body).ok()?;
+    // A line end after the last value is the server's, but a certificate's own is signed.
+    let trimmed = whole.trim_end();
+    let mut rest = if trimmed.ends_with("CERTIFICATE-----") { whole } else { trimmed };
     let mut fields = Fields::new();
     while !rest.is_empty() {
         let (name, after) = rest.split_once('=')?;
@@ -153,6 +156,7 @@ mod tests {
         assert_eq!(read["respMsg"], "ok[00]");
         assert_eq!(read["list"], "[p=1&q]");
         assert_eq!(read["cert"], "AB+/==");
+        assert_eq!(split(b"a=-CERTIFICATE-----\n").unwrap()["a"], "-CERTIFICATE-----\n");
         assert_eq!(split(b"a={x&b=2").unwrap(), fields(&[("a", "{x"), ("b", "2")]));
         assert_eq!(split(b"a={x}y&b=2").unwrap()["a"], "{x}y");
     }

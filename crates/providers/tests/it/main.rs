@@ -16,5 +16,6 @@ mod peers;
 mod properties;
 mod sandbox;
 mod stripe;
+mod unionpay;
 mod wechatpay;
 mod world;

@@ -1,12 +1,14 @@
 //! The three providers as their protocols describe them, for good and for foreign answers.
 
-use domain::{Device, Method, Order};
+use std::collections::BTreeMap;
+
+use domain::{Device, Method, Operation, Order};
 use providers::ChannelSettings;
 use serde_json::{Value, json};
 
 use crate::fake::{Back, Got};
-use crate::keys::{OURS, Pair, STRANGERS, THEIRS};
-use crate::world::{NOW, direct, number, order, refund_number, settings};
+use crate::keys::{MIDDLE, OURS, Pair, ROOT, STRANGERS, THEIRS};
+use crate::world::{NOW, direct, number, operations, order, refund_number, settings};
 
 /// What the peer says, and how it may lie.
 #[derive(Clone)]
@@ -43,11 +45,15 @@ pub(crate) enum Peer {
     Alipay,
     WechatPay,
     Stripe,
+    UnionPay,
     Paypal,
 }
 
-pub(crate) const PEERS: [Peer; 4] = [Peer::Alipay, Peer::WechatPay, Peer::Stripe, Peer::Paypal];
+pub(crate) const PEERS: [Peer; 5] =
+    [Peer::Alipay, Peer::WechatPay, Peer::Stripe, Peer::UnionPay, Peer::Paypal];
 pub(crate) const INTENT: &str = "pi_3Evergate";
+/// UnionPay's number of the payment.
+pub(crate) const QUERY_ID: &str = "202609212213201234568";
 /// PayPal's id of the order.
 pub(crate) const ORDER: &str = "5O190127TN364715T";
 pub(crate) const API_V3_KEY: &str = "0123456789abcdefghijklmnopqrstuv";
@@ -59,6 +65,7 @@ impl Peer {
             Peer::Alipay => alipay_settings(),
             Peer::WechatPay => wechatpay_settings(),
             Peer::Stripe => stripe_settings(),
+            Peer::UnionPay => unionpay_settings(),
             Peer::Paypal => paypal_settings(),
         };
         value["base_url"] = base_url.into();
@@ -71,6 +78,7 @@ impl Peer {
             Peer::Alipay => order(Method::Alipay, Device::Qr),
             Peer::WechatPay => order(Method::WechatPay, Device::Qr),
             Peer::Stripe => direct(),
+            Peer::UnionPay => order(Method::UnionPay, Device::Desktop),
             Peer::Paypal => order(Method::Paypal, Device::Qr),
         }
     }
@@ -78,9 +86,17 @@ impl Peer {
     pub(crate) fn reference(self) -> Option<&'static str> {
         match self {
             Peer::Stripe => Some(INTENT),
+            Peer::UnionPay => Some(QUERY_ID),
             Peer::Paypal => Some(ORDER),
             _ => None,
         }
+    }
+
+    /// The operations that need a call: UnionPay's orders are made by the customer's browser.
+    pub(crate) fn operations(self) -> Vec<Operation> {
+        let mut all = operations(&self.order(), self.reference());
+        all.retain(|op| self != Peer::UnionPay || !matches!(op, Operation::Create(_)));
+        all
     }
 
     /// The answer that the protocol gives to a request.
@@ -89,6 +105,7 @@ impl Peer {
             Peer::Alipay => alipay(got, facts),
             Peer::WechatPay => wechatpay(got, facts),
             Peer::Stripe => stripe(got, facts),
+            Peer::UnionPay => unionpay(got, facts),
             Peer::Paypal => paypal(got, facts),
         }
     }
@@ -140,6 +157,22 @@ pub(crate) fn stripe_settings() -> Value {
         "base_url": "http://127.0.0.1:1",
         "secret_key": "sk_test_evergate",
         "webhook_secret": "whsec_new, whsec_old",
+    })
+}
+
+/// The common name of UnionPay's own certificates in its test system.
+pub(crate) const SIGNER: &str = "041@Z2014-11-11@00040000:SIGN@00000005";
+
+pub(crate) fn unionpay_settings() -> Value {
+    json!({
+        "provider": "unionpay",
+        "base_url": "http://127.0.0.1:1/gateway/api",
+        "environment": "test",
+        "mer_id": "777290058110048",
+        "private_key": OURS.private_pem(),
+        "certificate": OURS.certificate_pem,
+        "middle_certificate": MIDDLE.certificate_pem,
+        "root_certificate": ROOT.certificate_pem,
     })
 }
 
@@ -287,6 +320,53 @@ pub(crate) fn intent(facts: &Facts) -> Value {
         "client_secret": format!("{INTENT}_secret_1"), "latest_charge": "ch_1",
         "metadata": { "evergate_order": facts.number, "evergate_flow": "direct", "other": 1 },
     })
+}
+
+fn unionpay(got: &Got, facts: &Facts) -> Back {
+    let asked: BTreeMap<String, String> = form_urlencoded::parse(&got.body).into_owned().collect();
+    let refund = asked["orderId"].starts_with('R');
+    let mut fields = asked.clone();
+    fields.retain(|name, _| !matches!(&**name, "signature" | "certId" | "backUrl"));
+    let mut put = |name: &str, value: &str| fields.insert(name.to_owned(), value.to_owned());
+    put("orderId", if refund { &facts.refund } else { &facts.number });
+    put("txnAmt", &if refund { facts.refunded } else { facts.amount }.to_string());
+    put("currencyCode", "156");
+    put("respCode", if facts.closed { "34" } else { "00" });
+    put("respMsg", "成功[0000000]");
+    if asked["txnType"] == "00" && !facts.closed {
+        put("origRespCode", "00");
+        put("queryId", QUERY_ID);
+        put("traceTime", "0921221320");
+    }
+    union_body(fields, facts.key(), &MIDDLE.leaf(&THEIRS, SIGNER, (2020, 2040)))
+}
+
+/// The text that UnionPay's signatures cover, hashed once.
+pub(crate) fn union_digest(fields: &BTreeMap<String, String>) -> String {
+    let kept = fields.iter().filter(|(name, value)| *name != "signature" && !value.is_empty());
+    let text: Vec<_> = kept.map(|(name, value)| format!("{name}={value}")).collect();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.join("&").as_bytes());
+    hex::encode(digest)
+}
+
+/// A message with its certificate and signature.
+pub(crate) fn union_sealed(
+    mut fields: BTreeMap<String, String>,
+    key: &Pair,
+    certificate: &str,
+) -> BTreeMap<String, String> {
+    fields.insert("signPubKeyCert".into(), certificate.to_owned());
+    let signature = key.sign(union_digest(&fields).as_bytes());
+    fields.insert("signature".into(), signature);
+    fields
+}
+
+/// A synchronous answer, which is not URL-encoded.
+pub(crate) fn union_body(fields: BTreeMap<String, String>, key: &Pair, certificate: &str) -> Back {
+    let fields = union_sealed(fields, key, certificate);
+    let body: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let kind = ("content-type".to_owned(), "text/html;charset=UTF-8".to_owned());
+    Back::Http(200, vec![kind], body.join("&").into())
 }
 
 fn paypal(got: &Got, facts: &Facts) -> Back {
