@@ -158,11 +158,7 @@ fn run(
     Ok(signed(account, fields, "00", "成功[0000000]", seal))
 }
 
-fn cashier(
-    account: &UnionPayAccount,
-    intake: &Intake,
-    now: Millis,
-) -> Result<Bill, Failure> {
+fn cashier(account: &UnionPayAccount, intake: &Intake, now: Millis) -> Result<Bill, Failure> {
     let payment = ops::front(account, &intake.fields, now)?;
     let refusal = ops::payable(account, &payment.token, now).err();
     Ok(shopper::bill(account, &payment, refusal))

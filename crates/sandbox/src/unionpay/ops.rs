@@ -31,8 +31,8 @@ fn optional<'f>(fields: &'f Fields, name: &str) -> Option<&'f str> {
 /// `orderId` and `txnTime`.
 fn name(fields: &Fields) -> Result<TxnName, Failure> {
     let (number, time) = (need(fields, "orderId")?, need(fields, "txnTime")?);
-    let fits = (8..=40).contains(&number.len())
-        && number.bytes().all(|b| b.is_ascii_alphanumeric());
+    let fits =
+        (8..=40).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_alphanumeric());
     if !fits {
         return Err(Failure::format("orderId"));
     }
@@ -77,9 +77,9 @@ pub(crate) fn front(
     }
     let pay_timeout = match optional(fields, "payTimeout") {
         None => None,
-        Some(text) => Some(
-            clock::parse_unionpay_time(text).ok_or_else(|| Failure::format("payTimeout"))?,
-        ),
+        Some(text) => {
+            Some(clock::parse_unionpay_time(text).ok_or_else(|| Failure::format("payTimeout"))?)
+        }
     };
     let owned = |name: &str| optional(fields, name).map(str::to_owned);
     let spec = PaymentSpec {
