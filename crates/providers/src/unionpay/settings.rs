@@ -200,7 +200,7 @@ impl UnionPaySettings {
                 let fix = "keep `pfx_file`, or `private_key` and `certificate`";
                 mistakes.add("pfx_file", "the key is given in two ways", fix);
             }
-            return self.from_pfx(file, mistakes);
+            return self.pfx_signer(file, mistakes);
         }
         let [key, certificate] = parts.map(|source| source.required(mistakes));
         let key = key.and_then(|text| {
@@ -247,7 +247,7 @@ mod pfx {
     const FIX: &str = "check `pfx_password`, or export key and certificate as PEM with openssl";
 
     impl UnionPaySettings {
-        pub(super) fn from_pfx(&self, file: &Path, mistakes: &mut Mistakes) -> Option<Signer> {
+        pub(super) fn pfx_signer(&self, file: &Path, mistakes: &mut Mistakes) -> Option<Signer> {
             let password = self.password().required(mistakes)?;
             let bytes = std::fs::read(file)
                 .map_err(|error| mistakes.unreadable("pfx_file", file, &error))
@@ -273,7 +273,7 @@ mod pfx {
 /// A build without the feature `pfx` says so, and how to go on.
 #[cfg(not(feature = "pfx"))]
 impl UnionPaySettings {
-    fn from_pfx(&self, _file: &Path, mistakes: &mut Mistakes) -> Option<Signer> {
+    fn pfx_signer(&self, _file: &Path, mistakes: &mut Mistakes) -> Option<Signer> {
         mistakes.add(
             "pfx_file",
             "this build cannot read PFX files",
