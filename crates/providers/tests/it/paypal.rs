@@ -363,6 +363,10 @@ fn event(kind: &str, resource: &Value) -> Vec<u8> {
 }
 
 fn sealed(body: Vec<u8>, key: &crate::keys::Pair) -> Delivery {
+    sealed_at(body, key, "2026-09-21T14:13:20Z")
+}
+
+fn sealed_at(body: Vec<u8>, key: &crate::keys::Pair, time: &str) -> Delivery {
     // CRC-32 as its definition has it: bit by bit.
     let mut crc = u32::MAX;
     for byte in &body {
@@ -371,7 +375,6 @@ fn sealed(body: Vec<u8>, key: &crate::keys::Pair) -> Delivery {
             crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
         }
     }
-    let time = "2026-09-21T14:13:20Z";
     let signature = key.sign(format!("tr-1|{time}|4JH86294D6297924G|{}", !crc).as_bytes());
     let headers = [
         ("paypal-transmission-id", "tr-1"),
@@ -405,7 +408,9 @@ fn webhooks_prove_themselves_with_paypals_certificate_and_are_hints() {
         matches!(codec.testified(delivery, said, NOW), Err(Forged::Signature(_)))
     };
     assert!(forged(&sealed(capture_event(), &STRANGERS), &pem), "a stranger's key");
-    assert!(forged(&delivery, &said(200, &STRANGERS.certificate_pem)), "not PayPal's name");
+    let strange = said(200, &STRANGERS.certificate_pem);
+    assert!(forged(&delivery, &strange));
+    assert!(forged(&sealed(capture_event(), &STRANGERS), &strange), "not PayPal's name");
     assert!(forged(&delivery, &said(404, &PAYPAL.certificate_pem)));
     assert!(forged(&delivery, &said(200, "hello")));
     let mut changed = delivery.clone();
@@ -419,6 +424,11 @@ fn webhooks_prove_themselves_with_paypals_certificate_and_are_hints() {
     let late = NOW + Duration::from_secs(4 * 86_400 + 1);
     assert!(matches!(codec.testified(&delivery, &pem, late), Err(Forged::Stale { .. })));
     assert!(matches!(codec.notice(&delivery, NOW), Err(Forged::Signature(_))), "no witness");
+    // The certificate's last day is the first of 4096.
+    let old = sealed_at(capture_event(), &PAYPAL, "4096-01-02T00:00:00Z");
+    let then = domain::Timestamp::from_secs(67_090_204_800);
+    assert!(matches!(codec.testified(&old, &pem, then), Err(Forged::Signature(why))
+        if why.contains("run out")));
 }
 
 #[test]
