@@ -122,7 +122,15 @@ async fn a_key_that_the_provider_does_not_know_is_an_error() {
     let text = fixture.text(&fixture.sandbox.base_url());
     let (code, result) = fixture.check(&text, &[]).await;
     assert_eq!(code, 2, "{result:#}");
-    assert_eq!(errors(&result), ["alipay-main signed call", "stripe-main signed call", "unionpay-main signed call", "paypal-main signed call"]);
+    assert_eq!(
+        errors(&result),
+        [
+            "alipay-main signed call",
+            "stripe-main signed call",
+            "unionpay-main signed call",
+            "paypal-main signed call"
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -272,3 +272,33 @@ async fn a_whole_refund_may_be_sent_as_an_undo() {
     let wanted = if one_day { "txnType 31" } else { "txnType 04" };
     assert!(events.iter().any(|event| event == wanted), "{events:?}");
 }
+
+/// A bank's maintenance night: one bank's customers are refused, the others pay, and the
+/// platform's own closing is surely without effect on questions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_banks_night_is_not_everybodys() {
+    let stage = Stage::set().await;
+    let (shown, made) = stage.create(UP, &stage.order(Method::UnionPay, Device::Desktop)).await;
+    // The scenario's rules, each for as long as this test wants it.
+    let scenario = ::sandbox::Scenario::embedded("unionpay-night").expect("a scenario");
+    let step = |id: &str| {
+        let found = scenario.steps.iter().find(|s| s.id.as_deref() == Some(id)).expect("a step");
+        FaultRule {
+            id: found.id.clone(),
+            matches: found.matches.clone(),
+            fault: found.fault.clone(),
+        }
+    };
+    stage.sandbox.faults().add(step("unionpay-icbc-closed")).expect("a rule");
+    let pay = |bank: &str| PayTarget::code(code(&shown)).bank(bank);
+    let tried = stage.sandbox.pay(&pay("ICBC")).await.expect("a try");
+    assert_eq!((tried.paid, tried.declined.as_deref()), (false, Some("62")));
+    assert_eq!(stage.query(UP, &made).await, OrderState::NotFound);
+    let rule = stage.sandbox.faults().add(step("unionpay-closed")).expect("a rule");
+    let answer = stage.call(UP, Operation::Query(made.clone())).await;
+    assert_eq!((answer.class(), answer.code()), (Class::Unavailable, Some("02")));
+    assert!(stage.sandbox.pay(&pay("CMB")).await.is_err(), "the cashier is closed");
+    assert!(stage.sandbox.faults().remove(&rule));
+    assert!(stage.sandbox.pay(&pay("CMB")).await.expect("a payment").paid);
+    assert!(is_paid(&stage.query(UP, &made).await, &made));
+}
