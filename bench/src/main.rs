@@ -2,6 +2,7 @@
 //!
 //! Everything runs in this process and on the loopback interface, bounded in count and time.
 
+mod decisions;
 mod failover;
 mod payments;
 
@@ -22,8 +23,12 @@ struct Cli {
 enum Command {
     /// Payments a second, durable, and what the gateway adds to calling the provider directly.
     Payments(payments::Args),
+    /// Routing decisions a second over HTTP, beside an empty handler of the same server.
+    Decisions(decisions::Args),
     /// The demo's figures over many seeds.
     Failover(failover::Args),
+    /// Detection and routing beside the published rules of others, on the same outcomes.
+    Routing(routing_bench::report::Args),
 }
 
 #[tokio::main]
@@ -32,7 +37,9 @@ async fn main() -> anyhow::Result<()> {
     evergate::init();
     let told = match cli.command {
         Command::Payments(args) => payments::run(&args).await?.told(cli.json)?,
+        Command::Decisions(args) => decisions::run(&args).await?.told(cli.json)?,
         Command::Failover(args) => failover::run(&args).await?.told(cli.json)?,
+        Command::Routing(args) => routing_bench::report::report(&args).told(cli.json)?,
     };
     println!("{told}");
     Ok(())

@@ -45,19 +45,63 @@ pub struct Attempt {
 pub struct Choice {
     /// The reason in a few words, such as `preferred` or `failover from alipay-main`.
     pub reason: String,
-    /// The channels that were considered and left out.
+    /// The channels that were left out.
     pub excluded: Vec<Considered>,
+    /// The order in which channels would be tried, this one first; at most [`Choice::KEPT`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<Considered>,
+    /// The rules that held, and those that were skipped with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleNote>,
 }
 
-/// A channel that was left out, and why.
+impl Choice {
+    /// Channels kept of the order: a record is read by people, and kept for every attempt.
+    pub const KEPT: usize = 8;
+
+    /// A choice that needs no more than a word.
+    pub fn plain(reason: &str) -> Choice {
+        Choice { reason: reason.to_owned(), ..Choice::default() }
+    }
+}
+
+/// A channel that was considered, and what was known of it then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Considered {
     /// The channel.
     pub channel: ChannelId,
     /// The method on it.
     pub method: Method,
-    /// The reason in a few words, such as `down since 10:03` or `disabled by li`.
+    /// Why it is where it is, in a few words, such as `down` or `disabled by li`.
     pub why: String,
+    /// The name of its state of health.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Expected success, in millionths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success_ppm: Option<u32>,
+    /// What the payment would cost on it, in minor units, where the price is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee_minor: Option<i64>,
+}
+
+impl Considered {
+    /// A channel of which no more is said.
+    pub fn plain(channel: ChannelId, method: Method, why: String) -> Considered {
+        Considered { channel, method, why, state: None, success_ppm: None, fee_minor: None }
+    }
+}
+
+/// What a rule had to say about a choice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleNote {
+    /// Its name.
+    pub name: String,
+    /// What it did, such as `prefer stripe-main`, or why it was skipped.
+    pub said: String,
+    /// Whether it was skipped because its condition could not be evaluated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skipped: bool,
 }
 
 /// Where an attempt stands; each state holds only what is true in it.
@@ -491,4 +535,26 @@ pub(crate) fn spread(number: &str, tries: u32, wait: std::time::Duration) -> std
         .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     let tenths = (hash >> 32) as f64 / f64::from(u32::MAX);
     wait.mul_f64(0.9 + 0.2 * tenths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_from_before_rules_and_prices_still_reads() {
+        let old = r#"{"reason":"alipay-main is down",
+            "excluded":[{"channel":"alipay-main","method":"alipay","why":"down"}]}"#;
+        let choice: Choice = serde_json::from_str(old).unwrap();
+        let channel = ChannelId::new("alipay-main").unwrap();
+        let down = Considered::plain(channel, Method::Alipay, "down".to_owned());
+        assert_eq!(choice.excluded, [down]);
+        assert!(choice.order.is_empty() && choice.rules.is_empty());
+    }
+
+    #[test]
+    fn a_record_says_nothing_where_nothing_is_known() {
+        let plain = serde_json::to_string(&Choice::plain("preferred")).unwrap();
+        assert_eq!(plain, r#"{"reason":"preferred","excluded":[]}"#);
+    }
 }

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChannelId, Method, Timestamp};
+use crate::{ChannelId, Maintenance, Method, Timestamp};
 
-/// An operator took a channel, or one method of it, out of service.
+/// An operator's word on a channel, or on one method of it: out of service, or put first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
     /// The channel.
@@ -37,6 +37,12 @@ pub struct Controls {
     pub version: u64,
     /// Channels out of service.
     pub overrides: Vec<Override>,
+    /// Channels put first, the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preferences: Vec<Override>,
+    /// Planned absences that operators stated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub maintenance: Vec<Maintenance>,
 }
 
 impl Controls {
@@ -71,7 +77,54 @@ impl Controls {
             !(o.channel == *channel && o.method == method) && o.until.is_none_or(|u| now < u)
         };
         let overrides = self.overrides.iter().filter(kept).cloned().collect();
-        Controls { version: self.version + 1, overrides }
+        Controls { version: self.version + 1, overrides, ..self.clone() }
+    }
+
+    /// The override that puts a method of a channel first, and its place among those: 0 is the
+    /// newest, which counts most.
+    pub fn preferred(
+        &self,
+        channel: &ChannelId,
+        method: Method,
+        now: Timestamp,
+    ) -> Option<(usize, &Override)> {
+        let newest = self.preferences.iter().rev().enumerate();
+        newest.into_iter().find(|(_, o)| o.covers(channel, method, now))
+    }
+
+    /// With one more preference; one for the same scope is replaced, lapsed ones are dropped.
+    pub fn prefer(&self, new: Override, now: Timestamp) -> Controls {
+        let mut next = self.release(&new.channel, new.method, now);
+        next.preferences.push(new);
+        next
+    }
+
+    /// Without the preferences for a channel (all of them, or those for one method).
+    pub fn release(&self, channel: &ChannelId, method: Option<Method>, now: Timestamp) -> Controls {
+        let mut next = self.clone();
+        next.version += 1;
+        next.preferences.retain(|o| {
+            let meant = o.channel == *channel && (method.is_none() || o.method == method);
+            !meant && o.until.is_none_or(|until| now < until)
+        });
+        next
+    }
+
+    /// With one more planned absence; those that are over are dropped.
+    pub fn plan_absence(&self, new: Maintenance, now: Timestamp) -> Controls {
+        let mut next = self.clone();
+        next.version += 1;
+        next.maintenance.retain(|known| known.id != new.id && !known.is_over(now));
+        next.maintenance.push(new);
+        next
+    }
+
+    /// Without a planned absence.
+    pub fn drop_absence(&self, id: &str) -> Controls {
+        let mut next = self.clone();
+        next.version += 1;
+        next.maintenance.retain(|known| known.id != id);
+        next
     }
 }
 
@@ -100,6 +153,58 @@ mod tests {
         let controls = controls.disable(off(Some(Method::Card), None), now);
         let controls = controls.enable(&channel, None, now);
         assert!(controls.overrides.is_empty());
+        assert_eq!(controls.version, 3);
+    }
+
+    #[test]
+    fn the_newest_preference_counts_first_and_ends_by_itself() {
+        let now = Timestamp::from_secs(1_000);
+        let name = |name| ChannelId::new(name).unwrap();
+        let first = |channel, method, until| Override {
+            channel: name(channel),
+            method,
+            by: "li".into(),
+            reason: "contract".into(),
+            since: now,
+            until,
+        };
+        let until = now + Duration::from_secs(60);
+        let controls = Controls::default()
+            .prefer(first("a", None, None), now)
+            .prefer(first("b", Some(Method::Card), Some(until)), now);
+        let place = |c: &Controls, channel, method, at| {
+            c.preferred(&name(channel), method, at).map(|(place, _)| place)
+        };
+        assert_eq!(place(&controls, "b", Method::Card, now), Some(0));
+        assert_eq!(place(&controls, "a", Method::Card, now), Some(1));
+        assert_eq!(place(&controls, "b", Method::Alipay, now), None);
+        assert_eq!(place(&controls, "b", Method::Card, until), None);
+        let again = controls.prefer(first("a", None, None), until);
+        assert_eq!(again.preferences.len(), 1, "replaced, and the lapsed one dropped");
+        assert_eq!(again.release(&name("a"), None, until).preferences, []);
+        assert_eq!(controls.enable(&name("a"), None, now).preferences.len(), 2);
+    }
+
+    #[test]
+    fn a_planned_absence_survives_other_changes_and_goes_when_it_is_over() {
+        let now = Timestamp::from_secs(1_000);
+        let away = |id: &str, from, until| Maintenance {
+            id: id.to_owned(),
+            scope: crate::Scope { method: Some(Method::Alipay), ..Default::default() },
+            when: crate::When::Once { from, until },
+            by: "li".into(),
+            reason: "announced".into(),
+            since: now,
+        };
+        let hour = Duration::from_secs(3_600);
+        let controls = Controls::default().plan_absence(away("a", now, now + hour), now);
+        let channel = ChannelId::new("alipay-main").unwrap();
+        let controls = controls.enable(&channel, None, now);
+        assert_eq!(controls.maintenance.len(), 1);
+        let later = now + hour;
+        let controls = controls.plan_absence(away("b", later, later + hour), later);
+        assert_eq!(controls.maintenance.len(), 1);
+        assert_eq!(controls.drop_absence("b").maintenance, []);
         assert_eq!(controls.version, 3);
     }
 }

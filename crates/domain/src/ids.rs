@@ -161,6 +161,9 @@ name!(
     "a merchant name is 1 to 40 letters, digits, '-' or '_'"
 );
 
+/// Whose synthetic payments are; no key of a configuration may belong to it.
+pub const SYNTHETIC_MERCHANT: &str = "evergate-synthetic";
+
 /// The order number that a provider sees: derived from the payment and the attempt's ordinal,
 /// so that a re-send after a crash is the same order at the provider (rule 8).
 ///

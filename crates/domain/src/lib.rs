@@ -10,6 +10,7 @@ mod attempt;
 mod controls;
 mod event;
 mod ids;
+mod maintenance;
 mod money;
 mod operation;
 mod outcome;
@@ -20,10 +21,13 @@ mod stepping;
 mod terms;
 mod time;
 
-pub use attempt::{Ask, Attempt, AttemptState, Check, Choice, Considered, Proof, Source};
+pub use attempt::{Ask, Attempt, AttemptState, Check, Choice, Considered, Proof, RuleNote, Source};
 pub use controls::{Controls, Override};
 pub use event::{Event, EventKind, Notification};
-pub use ids::{ChannelId, InvalidText, MerchantId, OrderNo, PaymentId, ProviderOrderNo};
+pub use ids::{
+    ChannelId, InvalidText, MerchantId, OrderNo, PaymentId, ProviderOrderNo, SYNTHETIC_MERCHANT,
+};
+pub use maintenance::{Day, Maintenance, Scope, When};
 pub use money::{Currency, InvalidMoney, Money};
 pub use operation::{Answer, CloseWhy, Operation, Order, OrderRef, RefundOrder};
 pub use outcome::{

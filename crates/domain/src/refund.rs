@@ -41,6 +41,8 @@ pub enum RefundReason {
     Duplicate,
     /// A success after the payment's end, by policy (rule 6).
     Late,
+    /// A synthetic payment that was paid after all.
+    Synthetic,
 }
 
 /// Where a refund stands.

@@ -166,6 +166,10 @@ impl Stepping {
                 self.late(ordinal, policy.late_after_expiry);
             }
         }
+        if self.payment.terms.is_synthetic() {
+            // Nobody ordered anything. What a rule above gives back already is not given twice.
+            self.give_back(ordinal, RefundReason::Synthetic);
+        }
     }
 
     fn late(&mut self, ordinal: u16, policy: Late) {

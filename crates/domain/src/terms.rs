@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ChannelId;
+
 /// What the customer pays with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -99,6 +101,9 @@ pub enum Purpose {
     Renewal,
     /// A balance filled up automatically.
     TopUp,
+    /// Evergate itself tries a channel: pinned to it, closed at once, given back if it was
+    /// paid after all, and kept out of lists, books and success rates (rule 11).
+    Synthetic,
 }
 
 /// How the merchant ranks the customer.
@@ -125,7 +130,7 @@ pub enum Locale {
 
 /// What the merchant asked for besides the amount and the order number. Never changes after
 /// the payment is made; limits on lengths are checked where text comes in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Terms {
     /// The methods that the customer may pay with, the preferred one first; not empty.
     pub methods: Vec<Method>,
@@ -153,9 +158,18 @@ pub struct Terms {
     pub token: Option<String>,
     /// The merchant's own notes, handed back unchanged.
     pub metadata: BTreeMap<String, String>,
+    /// The only channel that it may be sent on, whatever that channel's health; for synthetic
+    /// payments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<ChannelId>,
 }
 
 impl Terms {
+    /// Whether Evergate made the payment in order to try a channel.
+    pub fn is_synthetic(&self) -> bool {
+        self.purpose == Purpose::Synthetic
+    }
+
     /// The flow that paying by `method` takes under these terms.
     pub fn flow(&self, method: Method) -> Flow {
         if method == Method::Card && self.token.is_some() { Flow::Direct } else { Flow::Presented }

@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use domain::{
-    Answer, Ask, Attempt, AttemptState, Blocked, ChannelId, Fact, Fault, Flow, Illegal, MerchantId,
-    Method, Money, Notice, NoticeKind, Operation, Order, OrderNo, Outcome, Payment, PaymentId,
+    Answer, Ask, Attempt, AttemptState, Blocked, ChannelId, Considered, Fact, Fault, Flow, Illegal,
+    MerchantId, Method, Money, Notice, NoticeKind, Order, OrderNo, Outcome, Payment, PaymentId,
     PaymentState, ProviderOrderNo, Purpose, RefundRefused, Review, Status, Task, Terms, Timestamp,
 };
+use resilience::Candidate;
 use store::{Conflict, RequestRecord, StoreError};
 
 use crate::Engine;
 use crate::engine::UnderWay;
 use crate::ledger::{Committed, Draft};
+use crate::routing::Next;
 
 /// A wish to collect. Texts are checked where they come in; the engine checks what needs the
 /// channels: methods, currency, amount and expiry.
@@ -90,6 +92,9 @@ pub enum EngineError {
     /// There is no such channel.
     #[error("there is no channel of this name")]
     NoSuchChannel,
+    /// There is no such planned absence among those that operators stated.
+    #[error("no operator stated a planned absence of this id")]
+    NoSuchMaintenance,
     /// The payment changed again and again while the command was tried.
     #[error("the payment is busy; try again")]
     Busy,
@@ -376,7 +381,7 @@ impl Engine {
     /// Adds the next attempt to a draft, if the payment may have one and a channel is left.
     pub(crate) fn with_next_attempt(
         &self,
-        draft: Draft,
+        mut draft: Draft,
         since: u16,
         only: Option<Method>,
         deadline: Timestamp,
@@ -388,8 +393,13 @@ impl Engine {
         if now >= deadline || tries >= options.tries_per_request || !open {
             return (draft, None);
         }
-        let Some(route) = self.route(&draft.payment, since, only, now) else {
-            return (draft, None);
+        let route = match self.route(&draft.payment, since, only, now) {
+            Next::Route(route) => *route,
+            Next::Spent(candidate) => {
+                not_retried(&mut draft, candidate);
+                return (draft, None);
+            }
+            Next::Nothing => return (draft, None),
         };
         let until = deadline.min(now + route.channel.call_timeout);
         let begun = draft.payment.begin(route.channel.id, route.method, route.choice, now, until);
@@ -415,8 +425,7 @@ impl Engine {
         let options = self.options();
         while let Some(ordinal) = call {
             let Some(attempt) = payment.attempt(ordinal) else { break };
-            let op = Operation::Create(order(&payment, attempt));
-            let answer = self.call(&attempt.channel, attempt.method, &op, attempt.until).await;
+            let answer = self.call_create(&payment, attempt).await;
             let Answer::Create(outcome) = answer else { break };
             call = None;
             payment = self
@@ -482,6 +491,14 @@ fn without_amount(fact: &Fact) -> Option<(u16, Vague)> {
         }
         _ => None,
     }
+}
+
+/// Says in the last attempt's record that the next channel was not tried, and why.
+fn not_retried(draft: &mut Draft, candidate: Candidate) {
+    let Some(last) = draft.payment.attempts.last_mut() else { return };
+    let why = "not tried: the budget of retries is spent".to_owned();
+    let Candidate { channel, method } = candidate;
+    last.choice.excluded.push(Considered::plain(channel, method, why));
 }
 
 fn no_route_left(draft: Draft, now: Timestamp, policy: &domain::Policy) -> Draft {
@@ -566,7 +583,11 @@ pub(crate) fn order(payment: &Payment, attempt: &Attempt) -> Order {
         payer_ip: terms.payer_ip.clone(),
         payer_id: terms.payer_id.clone(),
         token: terms.token.clone(),
-        off_session: terms.purpose != Purpose::Checkout,
+        off_session: match terms.purpose {
+            Purpose::Checkout => false,
+            Purpose::Renewal | Purpose::TopUp => true,
+            Purpose::Synthetic => terms.token.is_some(),
+        },
         sent_at: attempt.sent_at,
     }
 }

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use domain::{
-    ChannelId, Class, Controls, Event, MerchantId, Method, Override, Payment, PaymentId, Timestamp,
+    ChannelId, Controls, Event, MerchantId, Method, Override, Payment, PaymentId, Timestamp,
 };
-use resilience::{Board, CellKey, HealthState, Observation, Settings};
+use resilience::{Board, Settings};
 use store::{AuditLine, Store, StoreError};
 use tokio::sync::{Notify, watch};
 
-use crate::{Caller, Channel, Clock, EngineError, Entropy, Options, Render};
+use crate::health::Journal;
+use crate::{Caller, Clock, EngineError, Entropy, Options, Render};
 
 /// What the engine is built from.
 #[derive(Clone)]
@@ -35,7 +36,11 @@ pub struct Engine {
     pub(crate) parts: Parts,
     pub(crate) options: ArcSwap<Options>,
     pub(crate) controls: ArcSwap<Controls>,
+    /// Taken before `journal` where both are needed.
     pub(crate) board: Mutex<Board>,
+    pub(crate) journal: Mutex<Journal>,
+    /// Told at every look at health while a channel does not answer.
+    pub(crate) beat: Notify,
     /// Create calls under way in this process, so that a repeated request can wait for the
     /// first one's answer instead of telling "processing".
     pub(crate) under_way: Mutex<HashMap<PaymentId, watch::Receiver<()>>>,
@@ -45,44 +50,22 @@ pub struct Engine {
     pub(crate) messages: Notify,
 }
 
-/// A channel as operators see it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ChannelView {
-    /// Its name.
-    pub id: ChannelId,
-    /// The provider.
-    pub provider: &'static str,
-    /// A line for each method on it.
-    pub methods: Vec<(Method, MethodView)>,
-}
-
-/// A method of a channel as operators see it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MethodView {
-    /// Its health.
-    pub health: HealthState,
-    /// The test's statistic in nats.
-    pub statistic: f64,
-    /// When its health last changed, if it ever did.
-    pub changed_at: Option<Timestamp>,
-    /// Technical successes and failures seen since the start.
-    pub seen: (u64, u64),
-    /// The operator's override in force.
-    pub disabled: Option<Override>,
-}
-
 impl Engine {
     /// Builds an engine; call [`Engine::start`] before the first command.
     pub fn new(parts: Parts, options: Options, health: Settings) -> Engine {
-        Engine {
+        let engine = Engine {
             parts,
             options: ArcSwap::from_pointee(options),
             controls: ArcSwap::from_pointee(Controls::default()),
             board: Mutex::new(Board::new(health)),
+            journal: Mutex::default(),
+            beat: Notify::new(),
             under_way: Mutex::new(HashMap::new()),
             work: Notify::new(),
             messages: Notify::new(),
-        }
+        };
+        engine.set_headroom();
+        engine
     }
 
     /// Loads what must be known before the first command.
@@ -102,6 +85,16 @@ impl Engine {
     /// Replaces the settings.
     pub fn set_options(&self, options: Options) {
         self.options.store(Arc::new(options));
+        self.set_headroom();
+    }
+
+    /// Tells the board what the channels are configured to stand.
+    fn set_headroom(&self) {
+        let (options, now) = (self.options.load(), self.now());
+        let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        for channel in &options.channels {
+            board.set_channel_headroom(&channel.id, channel.max_per_second, now);
+        }
     }
 
     /// The books, for reading.
@@ -127,13 +120,6 @@ impl Engine {
     /// Waits until a commit has made a message to a merchant.
     pub async fn message_arrived(&self) {
         self.messages.notified().await;
-    }
-
-    /// The channels with their health and overrides.
-    pub fn channels(&self) -> Vec<ChannelView> {
-        let (options, controls, now) = (self.options(), self.controls(), self.now());
-        let board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
-        options.channels.iter().map(|c| channel_view(c, &board, &controls, now)).collect()
     }
 
     /// Takes a channel, or one method of it, out of service.
@@ -175,11 +161,11 @@ impl Engine {
         self.change_controls(line, |controls, now| controls.enable(channel, method, now)).await
     }
 
-    fn known(&self, channel: &ChannelId) -> Result<(), EngineError> {
+    pub(crate) fn known(&self, channel: &ChannelId) -> Result<(), EngineError> {
         self.options().channel(channel).map(|_| ()).ok_or(EngineError::NoSuchChannel)
     }
 
-    async fn change_controls(
+    pub(crate) async fn change_controls(
         &self,
         audit: AuditLine,
         change: impl Fn(&Controls, Timestamp) -> Controls,
@@ -194,48 +180,6 @@ impl Engine {
             }
         }
         Err(EngineError::Busy)
-    }
-
-    /// Takes the outcome of a call into the health of its cell. A decline is a good sign
-    /// (rule 11).
-    pub(crate) fn observe(&self, channel: &ChannelId, method: Method, class: Class) {
-        let key = CellKey { channel: channel.clone(), method };
-        let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = board.cell(&key).map(|c| c.state.name());
-        board.record(&key, Observation::of(class), self.now());
-        let after = board.cell(&key).map(|c| c.state.name());
-        drop(board);
-        if before.is_some() && before != after {
-            let (before, after) = (before.unwrap_or(""), after.unwrap_or(""));
-            tracing::info!(%channel, %method, before, after, "channel health changed");
-        }
-    }
-}
-
-fn channel_view(
-    channel: &Channel,
-    board: &Board,
-    controls: &Controls,
-    now: Timestamp,
-) -> ChannelView {
-    let mut methods: Vec<Method> =
-        channel.capabilities.methods.iter().map(|(method, _)| *method).collect();
-    methods.dedup();
-    let view = |method: Method| {
-        let key = CellKey { channel: channel.id.clone(), method };
-        let cell = board.cell(&key);
-        MethodView {
-            health: cell.map_or(HealthState::Healthy, |c| c.state),
-            statistic: cell.map_or(0.0, |c| c.statistic),
-            changed_at: cell.map(|c| c.changed_at),
-            seen: cell.map_or((0, 0), |c| c.seen),
-            disabled: controls.disabled(&channel.id, method, now).cloned(),
-        }
-    };
-    ChannelView {
-        id: channel.id.clone(),
-        provider: channel.capabilities.provider,
-        methods: methods.into_iter().map(|m| (m, view(m))).collect(),
     }
 }
 

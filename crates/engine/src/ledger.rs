@@ -66,7 +66,7 @@ impl Engine {
         let (id, payment) = (change.id, change.payment.clone());
         let due_now = change.due_at.is_some_and(|at| at <= now);
         let told = !change.messages.is_empty();
-        let marks: Vec<_> = change.events.iter().map(|e| mark(&e.kind)).collect();
+        let kinds: Vec<_> = change.events.iter().map(|e| e.kind.clone()).collect();
         match self.parts.store.commit(change).await {
             Commit::Done => {}
             Commit::Refused(conflict) => return Ok(Committed::Refused(conflict)),
@@ -79,7 +79,10 @@ impl Engine {
         if told {
             self.messages.notify_one();
         }
-        marks.into_iter().for_each(|mark| count(mark, &payment));
+        for kind in &kinds {
+            count(mark(kind), &payment);
+            self.told(&payment, kind);
+        }
         Ok(Committed::Done(payment))
     }
 
@@ -122,6 +125,9 @@ impl Engine {
     }
 
     fn message(&self, payment: &Payment, event: &Event, now: Timestamp) -> Option<NewMessage> {
+        if payment.terms.is_synthetic() {
+            return None; // Nobody's payment: there is no merchant to tell.
+        }
         let kind = event.kind.notification()?;
         let body = self.parts.render.message(payment, event)?;
         let id = format!("msg_{}_{}", &payment.id.to_string()[4..], event.seq);
@@ -161,9 +167,10 @@ fn count((event, attempt): (&'static str, Option<u16>), payment: &Payment) {
     let attempt = attempt.and_then(|ordinal| payment.attempt(ordinal));
     let channel = attempt.map_or(String::new(), |a| a.channel.to_string());
     let method = attempt.map_or("", |a| a.method.name());
+    let synthetic = if payment.terms.is_synthetic() { "true" } else { "false" };
     metrics::counter!(
         "evergate_payment_events_total",
-        "event" => event, "channel" => channel, "method" => method
+        "event" => event, "channel" => channel, "method" => method, "synthetic" => synthetic
     )
     .increment(1);
 }

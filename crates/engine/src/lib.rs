@@ -9,15 +9,28 @@
 //! [`Engine::claim`] and [`Engine::perform`] when work is due. So the simulator can drive the
 //! very same code on virtual time, and drop it at any await.
 
+mod absences;
+mod ask;
 mod commands;
 mod engine;
+mod health;
 mod ledger;
 mod options;
+mod preferences;
 mod routing;
 mod seam;
+mod trial;
+mod views;
 mod work;
 
+pub use absences::Away;
+pub use ask::{Supposed, suppose};
 pub use commands::{EngineError, Fresh, KeyedRequest, NewPayment};
-pub use engine::{ChannelView, Engine, MethodView, Parts};
+pub use engine::{Engine, Parts};
+pub use health::{DeclineTurn, Turn};
 pub use options::{Channel, Options};
 pub use seam::{Caller, Clock, Entropy, NoMessages, Render};
+pub use trial::{Trial, TrialAnswer, Tried};
+pub use views::{
+    ChannelView, Evidence, Fleet, IssuerView, LatencyView, MethodView, SickIssuer, SilenceView,
+};

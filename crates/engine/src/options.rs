@@ -1,9 +1,11 @@
 //! What the engine is configured with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{ChannelId, Flow, Method, Money, Policy};
 use providers::Capabilities;
+use resilience::Guide;
 
 /// A channel as the engine sees it; the order of the list is the merchant's ranking.
 #[derive(Clone, Debug)]
@@ -14,6 +16,8 @@ pub struct Channel {
     pub capabilities: Capabilities,
     /// How long one call may take.
     pub call_timeout: Duration,
+    /// New payments a second that it can stand, over all of its methods; `None` is no limit.
+    pub max_per_second: Option<f64>,
 }
 
 /// The engine's settings; replaced as a whole while it runs.
@@ -21,6 +25,8 @@ pub struct Channel {
 pub struct Options {
     /// Channels, the preferred ones first.
     pub channels: Vec<Channel>,
+    /// The merchant's rules and price lists.
+    pub guide: Arc<Guide>,
     /// Times and choices of the rules.
     pub policy: Policy,
     /// How long one create request may take in all, failover included.
@@ -45,6 +51,7 @@ impl Options {
         }
         Options {
             channels,
+            guide: Arc::default(),
             policy,
             request_deadline: Duration::from_secs(10),
             lease: Duration::from_secs(30),

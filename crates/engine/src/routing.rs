@@ -2,8 +2,13 @@
 
 use std::sync::PoisonError;
 
-use domain::{Choice, Considered, Flow, Method, Payment, Timestamp};
-use resilience::{Candidate, CellKey, Plan};
+use domain::{
+    Choice, Considered, Flow, MerchantId, Method, Money, Payment, PaymentId, RuleNote, Terms,
+    Timestamp,
+};
+use resilience::{
+    Candidate, CellKey, Facts, Guide, Occasion, Out, Plan, Ruling, Sent, Standing, Weighed, Why,
+};
 
 use crate::{Channel, Engine, Options};
 
@@ -14,18 +19,33 @@ pub(crate) struct Route {
     pub(crate) choice: Choice,
 }
 
+/// What routing says.
+pub(crate) enum Next {
+    /// Try this.
+    Route(Box<Route>),
+    /// This would be next, but the fleet's retries are spent.
+    Spent(Candidate),
+    /// No channel is left.
+    Nothing,
+}
+
 impl Engine {
     /// The best channel that was not tried by `since`, the ordinal of the first attempt of the
-    /// present request. `only` narrows it to one method.
+    /// present request. `only` narrows it to one method. A further attempt of the same request
+    /// costs one of the fleet's retries.
     pub(crate) fn route(
         &self,
         payment: &Payment,
         since: u16,
         only: Option<Method>,
         now: Timestamp,
-    ) -> Option<Route> {
+    ) -> Next {
+        if let Some(channel) = &payment.terms.pinned {
+            return self.pinned(payment, channel, only, now);
+        }
         let options = self.options.load();
-        let candidates = candidates(payment, &options, only);
+        let field = Field::of(&Wish::of(payment, now), &options, only);
+        count(&field.notes);
         let tried: Vec<Candidate> = payment
             .attempts
             .iter()
@@ -34,43 +54,181 @@ impl Engine {
             .collect();
         let dice = self.parts.entropy.dice();
         let controls = self.controls.load();
+        let issuer = self.issuer_of(payment);
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
-        let plan = resilience::plan(&candidates, &tried, &board, &controls, dice, now);
-        let best = plan.order.first()?.clone();
-        board.sent(&CellKey { channel: best.channel.clone(), method: best.method }, now);
+        let occasion = Occasion { issuer, dice, ..field.occasion(now) };
+        let plan = resilience::plan(&field.candidates, &tried, &mut board, &controls, &occasion);
+        let Some(best) = plan.order.first() else { return Next::Nothing };
+        let best = best.candidate.clone();
+        if tried.is_empty() {
+            board.first_attempt();
+        } else if !board.may_retry() {
+            metrics::counter!("evergate_retries_refused_total").increment(1);
+            return Next::Spent(best);
+        }
+        let key = CellKey { channel: best.channel.clone(), method: best.method };
+        let lane = board.lane(&key, now);
+        // The plan has used this number up; what jitters the next probe is another one.
+        board.given(Sent { lane, issuer, at: now }, (dice * 7_919.0).fract());
         drop(board);
-        let channel = options.channel(&best.channel)?.clone();
-        let choice = explain(payment, &plan, since);
-        Some(Route { channel, method: best.method, choice })
+        let Some(channel) = options.channel(&best.channel).cloned() else { return Next::Nothing };
+        let failed = payment.attempts.iter().rev().find(|a| a.ordinal >= since);
+        let reason = match failed {
+            Some(attempt) => format!("failover from {}", attempt.channel),
+            None => reason(&plan),
+        };
+        let choice = choice(reason, &plan, field.notes);
+        Next::Route(Box::new(Route { channel, method: best.method, choice }))
     }
 }
 
-/// The channels that can take the payment at all, in the merchant's order.
-fn candidates(payment: &Payment, options: &Options, only: Option<Method>) -> Vec<Candidate> {
-    let methods = payment.terms.methods.iter().filter(|m| only.is_none_or(|o| o == **m));
-    methods
-        .flat_map(|&method| {
-            let flow: Flow = payment.terms.flow(method);
-            options
-                .channels
-                .iter()
-                .filter(move |c| c.capabilities.takes(method, flow, payment.money))
-                .map(move |c| Candidate { channel: c.id.clone(), method })
-        })
-        .collect()
+/// A payment, or one that might be, as far as its way is concerned.
+pub(crate) struct Wish<'a> {
+    /// Decides where it falls in a split.
+    pub(crate) id: Option<PaymentId>,
+    pub(crate) merchant: Option<&'a MerchantId>,
+    pub(crate) money: Money,
+    pub(crate) terms: &'a Terms,
+    /// The time that rules see.
+    pub(crate) at: Timestamp,
 }
 
-fn explain(payment: &Payment, plan: &Plan, since: u16) -> Choice {
-    let failed = payment.attempts.iter().rev().find(|a| a.ordinal >= since);
-    let reason = match (failed, plan.excluded.first()) {
-        (Some(attempt), _) => format!("failover from {}", attempt.channel),
-        (None, Some(first)) => format!("{} is {}", first.candidate.channel, first.why),
-        (None, None) => "preferred".to_owned(),
-    };
-    let excluded = plan.excluded.iter().map(|e| Considered {
-        channel: e.candidate.channel.clone(),
-        method: e.candidate.method,
-        why: e.why.clone(),
-    });
-    Choice { reason, excluded: excluded.collect() }
+impl Wish<'_> {
+    fn of(payment: &Payment, at: Timestamp) -> Wish<'_> {
+        let Payment { id, merchant, money, terms, .. } = payment;
+        Wish { id: Some(*id), merchant: Some(merchant), money: *money, terms, at }
+    }
+
+    fn facts<'f>(&'f self, method: Method, guide: &'f Guide) -> Facts<'f> {
+        let terms = self.terms;
+        Facts {
+            method,
+            amount_minor: self.money.minor(),
+            currency: self.money.currency(),
+            issuer: terms.issuer.as_deref().unwrap_or(""),
+            purpose: terms.purpose,
+            tier: terms.tier,
+            flow: terms.flow(method),
+            locale: terms.locale,
+            merchant: self.merchant,
+            metadata: &terms.metadata,
+            now: self.at,
+            zone: &guide.zone,
+        }
+    }
+}
+
+/// The channels that can take a payment at all, with prices and what the rules say.
+pub(crate) struct Field<'o> {
+    /// By the customer's order of methods, then by the merchant's of channels.
+    pub(crate) candidates: Vec<Candidate>,
+    fees: Vec<Option<i64>>,
+    standings: Vec<Standing<'o>>,
+    pub(crate) notes: Vec<RuleNote>,
+}
+
+impl<'o> Field<'o> {
+    pub(crate) fn of(wish: &Wish<'_>, options: &'o Options, only: Option<Method>) -> Field<'o> {
+        let mut field =
+            Field { candidates: vec![], fees: vec![], standings: vec![], notes: vec![] };
+        let guide = &*options.guide;
+        let methods = wish.terms.methods.iter().filter(|m| only.is_none_or(|o| o == **m));
+        for &method in methods {
+            let flow: Flow = wish.terms.flow(method);
+            let takes = |c: &&Channel| c.capabilities.takes(method, flow, wish.money);
+            let ruling = (!guide.rules.is_empty())
+                .then(|| guide.rules.judge(&wish.facts(method, guide), wish.id));
+            for channel in options.channels.iter().filter(takes) {
+                field.add(wish, guide, channel, method, ruling.as_ref());
+            }
+            ruling.iter().for_each(|ruling| note(&mut field.notes, ruling));
+        }
+        field
+    }
+
+    fn add(
+        &mut self,
+        wish: &Wish<'_>,
+        guide: &Guide,
+        channel: &Channel,
+        method: Method,
+        ruling: Option<&Ruling<'o>>,
+    ) {
+        self.candidates.push(Candidate { channel: channel.id.clone(), method });
+        if !guide.fees.is_empty() {
+            let issuer = wish.terms.issuer.as_deref();
+            self.fees.push(guide.fee(&channel.id, method, wish.money, issuer));
+        }
+        self.standings.extend(ruling.map(|ruling| ruling.standing(&channel.id)));
+    }
+
+    /// What is known before health is asked.
+    pub(crate) fn occasion(&self, now: Timestamp) -> Occasion<'_> {
+        let (fees, standings) = (&self.fees, &self.standings);
+        Occasion { issuer: None, fees, standings, spare: true, dice: 0.5, now }
+    }
+}
+
+/// Notes what the rules said; a rule that holds for several methods is noted once.
+fn note(notes: &mut Vec<RuleNote>, ruling: &Ruling<'_>) {
+    let held = ruling.actions().map(|(name, said)| (name, said, false));
+    let failed = ruling.failed().iter().map(|f| (f.rule, f.why.clone(), true));
+    for (name, said, skipped) in held.chain(failed) {
+        if !notes.iter().any(|note| note.name == name) {
+            notes.push(RuleNote { name: name.to_owned(), said, skipped });
+        }
+    }
+}
+
+fn count(notes: &[RuleNote]) {
+    for RuleNote { name, said, skipped } in notes {
+        let metric = if *skipped { SKIPPED } else { "evergate_routing_rule_matches_total" };
+        metrics::counter!(metric, "rule" => name.clone()).increment(1);
+        if *skipped {
+            tracing::warn!(rule = %name, why = %said, "a routing rule was skipped");
+        }
+    }
+}
+
+const SKIPPED: &str = "evergate_routing_rule_errors_total";
+
+/// Why the first of a plan comes first, in a few words.
+pub(crate) fn reason(plan: &Plan) -> String {
+    let Some(first) = plan.order.first() else { return "nothing is left".to_owned() };
+    match plan.why {
+        Some(Why::FailOpen) => format!("{} is out, and so are all", first.candidate.channel),
+        Some(Why::Probe) => "probe, to see it come back".to_owned(),
+        Some(Why::Explore) => "exploration, to keep knowing it".to_owned(),
+        Some(Why::Cheaper) => "costs less at about the same success".to_owned(),
+        Some(Why::Faster) => "answers sooner at about the same success".to_owned(),
+        Some(Why::Issuer) => "another fails for this bank".to_owned(),
+        Some(Why::Ramp) => "another comes back step by step".to_owned(),
+        Some(Why::Overflow) => "another is at its limit".to_owned(),
+        Some(Why::Leads | Why::StandsIn) | None => {
+            let missed = |w: &&Weighed| matches!(w.out, Some(Out::Disabled | Out::Unwell));
+            match plan.excluded.iter().find(missed) {
+                Some(other) => format!("{} is {}", other.candidate.channel, other.why),
+                None if first.why == "in service" => "preferred".to_owned(),
+                None => first.why.to_string(),
+            }
+        }
+    }
+}
+
+/// The record of a choice.
+pub(crate) fn choice(reason: String, plan: &Plan, rules: Vec<RuleNote>) -> Choice {
+    let order = plan.order.iter().take(Choice::KEPT).map(considered).collect();
+    let excluded = plan.excluded.iter().map(considered).collect();
+    Choice { reason, excluded, order, rules }
+}
+
+fn considered(weighed: &Weighed) -> Considered {
+    Considered {
+        channel: weighed.candidate.channel.clone(),
+        method: weighed.candidate.method,
+        why: weighed.why.to_string(),
+        state: weighed.state.map(|state| state.name().to_owned()),
+        success_ppm: weighed.success.map(|p| (p.clamp(0.0, 1.0) * 1e6).round() as u32),
+        fee_minor: weighed.fee_minor,
+    }
 }

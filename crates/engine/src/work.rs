@@ -5,18 +5,19 @@
 //! since (rule 15).
 
 use domain::{
-    Answer, Attempt, ChannelId, CloseWhy, Fact, Fault, Method, Operation, OrderRef, OrderState,
-    Outcome, Payment, PaymentId, Policy, Refund, RefundOrder, RefundProgress, RefundState, Task,
-    Timestamp,
+    Answer, Attempt, ChannelId, CloseWhy, Fact, Fault, Flow, Method, Operation, OrderRef,
+    OrderState, Outcome, Payment, PaymentId, Policy, Refund, RefundOrder, RefundProgress,
+    RefundState, Task, Timestamp,
 };
+use resilience::CellKey;
 use store::Claim;
 
-use crate::commands::illegal;
+use crate::commands::{illegal, order};
 use crate::ledger::Draft;
 use crate::{Engine, EngineError};
 
-/// Codes of a [`Caller`](crate::Caller) for calls that it did not send for reasons of its own.
-const OWN_CAUSES: [&str; 4] = ["deadline", "budget", "no_channel", "unsupported"];
+/// Why a call was not waited for.
+const GIVEN_UP: &str = "the channel has stopped answering; the call was not waited for";
 
 impl Engine {
     /// Claims payments whose next task is due.
@@ -193,8 +194,8 @@ impl Engine {
         .await
     }
 
-    /// One call to a provider; its class goes into the health of the cell.
-    pub(crate) async fn call(
+    /// A question, a close or a refund; its class goes into the health of the cell.
+    async fn call(
         &self,
         channel: &ChannelId,
         method: Method,
@@ -202,11 +203,27 @@ impl Engine {
         until: Timestamp,
     ) -> Answer {
         let answer = self.parts.caller.call(channel, op, until).await;
-        // A call that this process had no time or place for says nothing about the channel:
-        // else an overloaded gateway would take every channel for dead.
-        if !answer.code().is_some_and(|code| OWN_CAUSES.contains(&code)) {
-            self.observe(channel, method, answer.class());
-        }
+        self.observe(&CellKey { channel: channel.clone(), method }, &answer);
+        answer
+    }
+
+    /// The create call of an attempt. One that would show something is given up when its
+    /// channel has stopped answering: nobody has seen it, so it may be replaced (rule 4).
+    pub(crate) async fn call_create(&self, payment: &Payment, attempt: &Attempt) -> Answer {
+        let op = Operation::Create(order(payment, attempt));
+        let key = CellKey { channel: attempt.channel.clone(), method: attempt.method };
+        let sent = self.called(&key, self.issuer_of(payment));
+        let call = self.parts.caller.call(&attempt.channel, &op, attempt.until);
+        let answer = match attempt.flow {
+            Flow::Direct => call.await,
+            // In this order, so that the same events always end the same way.
+            Flow::Presented => tokio::select! {
+                biased;
+                answer = call => answer,
+                () = self.given_up(&key, sent) => op.unknown(Fault::new("hang", GIVEN_UP)),
+            },
+        };
+        self.answered(&key, sent, &answer, attempt.until);
         answer
     }
 

@@ -38,9 +38,25 @@ pub enum Command {
     /// Look at payments of a running gateway, cancel them, give money back.
     #[command(subcommand)]
     Payments(PaymentsCommand),
-    /// Look at channels of a running gateway; take one out of service and put it back.
+    /// Look at channels of a running gateway; take one out of service and put it back, or put it
+    /// first.
     #[command(subcommand)]
     Channels(ChannelsCommand),
+    /// Ask where a payment would go, and why.
+    #[command(subcommand)]
+    Route(RouteCommand),
+    /// Look at planned absences of a running gateway; state one, take one back.
+    #[command(subcommand)]
+    Maintenance(MaintenanceCommand),
+    /// See what a running gateway knows of its channels: probes, synthetic payments, what
+    /// providers say, planned absences.
+    Signals {
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Look at providers layer by layer: DNS, TCP, TLS, HTTP, and a signed question.
+    Probe(ProbeArgs),
     /// Look at messages to merchants; send one again.
     #[command(subcommand)]
     Messages(MessagesCommand),
@@ -250,6 +266,9 @@ pub struct PaymentFilter {
     /// Only those that wait for a person.
     #[arg(long)]
     pub review: bool,
+    /// Only those that Evergate made to try a channel; for operators.
+    #[arg(long)]
+    pub synthetic: bool,
     /// Continue after this cursor.
     #[arg(long)]
     pub cursor: Option<String>,
@@ -263,6 +282,19 @@ pub struct PaymentFilter {
 pub enum ChannelsCommand {
     /// List channels with their health.
     List {
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Watch the health of channels as it changes: state, statistic and threshold, last change,
+    /// and the newest changes of all. With `--json`: one object a line.
+    Watch {
+        /// How often to look.
+        #[arg(long, default_value = "1s", value_parser = duration)]
+        interval: Duration,
+        /// Look once and end.
+        #[arg(long)]
+        once: bool,
         /// Which server.
         #[command(flatten)]
         server: ServerArgs,
@@ -287,6 +319,41 @@ pub enum ChannelsCommand {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// Put a channel, or one method of it, before all others: rules come after it. Its health
+    /// still counts.
+    Prefer {
+        /// The channel.
+        name: String,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: String,
+        /// For this long, such as `2h`.
+        #[arg(long = "for", value_parser = duration, conflicts_with = "until")]
+        period: Option<Duration>,
+        /// Until this moment, RFC 3339.
+        #[arg(long)]
+        until: Option<jiff::Timestamp>,
+        /// Only this method.
+        #[arg(long)]
+        method: Option<String>,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// End the preference for a channel, or for one method of it.
+    Release {
+        /// The channel.
+        name: String,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: String,
+        /// Only this method.
+        #[arg(long)]
+        method: Option<String>,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
     /// Put a channel, or one method of it, back into service.
     Enable {
         /// The channel.
@@ -301,6 +368,137 @@ pub enum ChannelsCommand {
         #[command(flatten)]
         server: ServerArgs,
     },
+}
+
+/// `evergate route …`
+#[derive(Debug, Subcommand)]
+pub enum RouteCommand {
+    /// Where a payment would go now: the order of channels, what is left out and why, and the
+    /// rules that hold. Changes nothing.
+    Explain(ExplainArgs),
+}
+
+/// A payment that might be.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// How much, such as `12.50`.
+    #[arg(long)]
+    pub amount: String,
+    /// ISO 4217.
+    #[arg(long, default_value = "CNY")]
+    pub currency: String,
+    /// What the customer may pay with, the preferred method first; all when absent. Can be
+    /// given several times.
+    #[arg(long)]
+    pub method: Vec<String>,
+    /// The customer's bank.
+    #[arg(long)]
+    pub issuer: Option<String>,
+    /// `checkout`, `renewal` or `top_up`.
+    #[arg(long)]
+    pub purpose: Option<String>,
+    /// `standard` or `vip`.
+    #[arg(long)]
+    pub tier: Option<String>,
+    /// The customer's language: `zh` or `en`.
+    #[arg(long)]
+    pub locale: Option<String>,
+    /// A saved card that is charged at once.
+    #[arg(long)]
+    pub direct: bool,
+    /// Who would collect; the key's own merchant when absent.
+    #[arg(long)]
+    pub merchant: Option<String>,
+    /// A note of the merchant's, as `name=value`. Can be given several times.
+    #[arg(long)]
+    pub metadata: Vec<String>,
+    /// The time that rules see, RFC 3339; now when absent.
+    #[arg(long)]
+    pub at: Option<jiff::Timestamp>,
+    /// Ask this configuration instead of a running gateway: every channel is taken for healthy.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// `evergate maintenance …`
+#[derive(Debug, Subcommand)]
+pub enum MaintenanceCommand {
+    /// List planned absences, whoever stated them.
+    List {
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// State a planned absence: once (`--from`, `--until` or `--for`), or every week (`--days`,
+    /// `--start`, `--for`, `--zone`).
+    Add {
+        /// What and when.
+        #[command(flatten)]
+        plan: PlanArgs,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Take a planned absence back that an operator stated.
+    Remove {
+        /// `mnt_…`
+        id: String,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: String,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+/// A planned absence.
+#[derive(Clone, Debug, Args)]
+pub struct PlanArgs {
+    /// The channel; all when absent.
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// The method; all when absent.
+    #[arg(long)]
+    pub method: Option<String>,
+    /// The bank, by the code that payments carry; all customers when absent.
+    #[arg(long)]
+    pub issuer: Option<String>,
+    /// Once: from this moment, RFC 3339; now when absent.
+    #[arg(long, conflicts_with = "days")]
+    pub from: Option<jiff::Timestamp>,
+    /// Once: until this moment, RFC 3339.
+    #[arg(long, conflicts_with_all = ["days", "period"])]
+    pub until: Option<jiff::Timestamp>,
+    /// For this long, such as `2h`.
+    #[arg(long = "for", value_parser = duration)]
+    pub period: Option<Duration>,
+    /// Weekly: the days on which it begins, such as `sat,sun`.
+    #[arg(long, requires_all = ["start", "zone", "period"])]
+    pub days: Option<String>,
+    /// Weekly: when it begins by the clock of the zone, such as `23:30`.
+    #[arg(long, requires = "days")]
+    pub start: Option<String>,
+    /// Weekly: an IANA time zone or an offset such as `+08:00`.
+    #[arg(long, requires = "days")]
+    pub zone: Option<String>,
+    /// Why; kept in the audit log.
+    #[arg(long)]
+    pub reason: String,
+}
+
+/// Options of `evergate probe`.
+#[derive(Clone, Debug, Args)]
+pub struct ProbeArgs {
+    /// The configuration file.
+    #[arg(long, short, env = "EVERGATE_CONFIG", default_value = "evergate.toml")]
+    pub config: PathBuf,
+    /// Only this channel.
+    #[arg(long)]
+    pub channel: Option<String>,
 }
 
 /// `evergate messages …`

@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, Parser as _};
 use evergate::args::{Cli, Command, ConfigCommand, KeysCommand};
 use evergate::client::Style;
 use evergate::lang::Lang;
-use evergate::{check, client, config, demo, keys, sandbox_command, serve};
+use evergate::{check, client, config, demo, keys, probe, sandbox_command, serve};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -54,6 +54,14 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Payments(command) => say(&client::payments(command, style).await?),
         Command::Channels(command) => say(&client::channels(command, style).await?),
+        Command::Route(command) => say(&client::route(command, style).await?),
+        Command::Maintenance(command) => say(&client::maintenance(command, style).await?),
+        Command::Signals { server } => say(&client::signals(&server, style).await?),
+        Command::Probe(args) => {
+            let (text, good) = probe::run(&args, lang, cli.json).await?;
+            say(&text);
+            return Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(2) });
+        }
         Command::Messages(command) => say(&client::messages(command, style).await?),
         Command::Keys(KeysCommand::New { merchant, role }) => {
             say(&keys::new(&merchant, role, lang, cli.json)?);

@@ -8,6 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use domain::MerchantId;
 use engine::{Caller, Engine, Parts};
+use incidents::desk::Signals;
+use incidents::duties::Duties;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use providers::Driver;
 use server::{
@@ -35,6 +37,7 @@ pub struct Gateway {
     running: Running,
     store: Arc<SqliteStore>,
     housekeeping: tokio::task::JoinHandle<()>,
+    duties: Duties,
 }
 
 /// Runs a gateway until a signal ends it.
@@ -88,11 +91,18 @@ impl Gateway {
         };
         let engine = Arc::new(Engine::new(parts, options, config.health.clone()));
         engine.start().await.context("the store cannot be read")?;
+        let signals = Arc::new(Signals::new(
+            Arc::clone(&engine),
+            Arc::clone(&driver),
+            wire::targets(config, &channels),
+            config.signals.options(),
+        ));
         let app = App {
             engine: Arc::clone(&engine),
             codecs: Arc::clone(&driver) as _,
             entropy: Arc::clone(&entropy) as _,
             keys: keys(config)?,
+            signals: Some(Arc::clone(&signals)),
             metrics: Some(recorder()?),
         };
         let endpoints = merchants(config).map_err(|mistakes| {
@@ -108,7 +118,8 @@ impl Gateway {
                 .context("the sender of messages to merchants")?;
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&store), config.clone()));
         let running = server.with_workers(workers);
-        Ok(Gateway { engine, driver, running, store, housekeeping })
+        let duties = Duties::start(&signals);
+        Ok(Gateway { engine, driver, running, store, housekeeping, duties })
     }
 
     /// Where it listens.
@@ -121,6 +132,7 @@ impl Gateway {
     /// # Errors
     /// When the store could not be closed well; what was acknowledged is durable all the same.
     pub async fn shutdown(self) -> Result<()> {
+        self.duties.end().await;
         self.housekeeping.abort();
         // It holds the store; ends at once by being aborted.
         let _ = self.housekeeping.await;

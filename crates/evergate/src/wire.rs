@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use async_trait::async_trait;
 use domain::{Answer, ChannelId, Operation, Policy, Schedule, Timestamp};
 use engine::{Caller, Channel, Options};
+use incidents::layers::Target;
 use providers::{CallLimits, ChannelSettings, Driver, Provider, SettingError};
 
 use crate::config::{Config, PolicySection};
@@ -61,14 +62,36 @@ pub fn driver(channels: &[Built]) -> Result<Driver> {
     Ok(driver)
 }
 
+/// Where each channel is probed, and what may be spent on it.
+pub fn targets(config: &Config, channels: &[Built]) -> Vec<Target> {
+    let built = |id: &ChannelId| channels.iter().find(|built| built.id == *id);
+    let targets = config
+        .channels
+        .iter()
+        .filter_map(|(id, settings)| Some(target(id, settings, &built(id)?.limits)));
+    targets.collect()
+}
+
+/// Where one channel is probed.
+pub fn target(id: &ChannelId, settings: &ChannelSettings, limits: &CallLimits) -> Target {
+    Target {
+        channel: id.clone(),
+        base_url: settings.base_url().to_owned(),
+        limits: limits.clone(),
+        question: settings.probe_operation(),
+    }
+}
+
 /// The engine's settings.
 pub fn options(config: &Config, channels: &[Built]) -> Options {
     let channels = channels.iter().map(|built| Channel {
         id: built.id.clone(),
         capabilities: built.codec.capabilities().clone(),
         call_timeout: built.limits.timeout,
+        max_per_second: built.limits.max_per_second.map(f64::from),
     });
     let mut options = Options::new(channels.collect());
+    options.guide = Arc::new(config.guide.clone());
     let set = &config.policy;
     let seconds = Duration::from_secs;
     options.request_deadline = millis(set.request_deadline_ms, options.request_deadline);

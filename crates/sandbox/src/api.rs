@@ -15,6 +15,7 @@ use crate::scenario::Scenario;
 use crate::server::{Call, Reply};
 use crate::shopper::{PayError, PayOutcome, PayTarget};
 use crate::state::State;
+use crate::statuspage;
 
 /// Open orders that the index page lists.
 const INDEX_MAX: usize = 100;
@@ -37,6 +38,9 @@ fn body<T: DeserializeOwned>(call: &Call) -> Result<T, Reply> {
 /// Answers a call to `/sandbox/…`.
 pub(crate) async fn control(state: &State, call: &Call) -> Reply {
     let path: Vec<&str> = call.path.split('/').filter(|part| !part.is_empty()).skip(1).collect();
+    if let Some(reply) = statuspage::answer(state, call, &path, crate::clock::now_ms()) {
+        return reply;
+    }
     let result = match (call.method.as_str(), &path[..]) {
         ("GET", ["faults"]) => Ok(ok(&json!({ "faults": state.faults.rules() }))),
         ("POST", ["faults"]) => add_fault(state, call),
@@ -53,7 +57,7 @@ pub(crate) async fn control(state: &State, call: &Call) -> Reply {
             _,
             [
                 "faults" | "scenario" | "scenarios" | "books" | "accounts" | "notifications"
-                | "pay" | "webhook",
+                | "pay" | "webhook" | "status",
             ],
         ) => {
             let message = format!("{} does not take {}", call.path, call.method);

@@ -38,6 +38,7 @@ mod scenario;
 mod server;
 mod shopper;
 mod state;
+mod statuspage;
 mod stripe;
 mod unionpay;
 mod wechatpay;

@@ -1,8 +1,8 @@
 //! What every part of a running sandbox shares.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +15,7 @@ use crate::faults::{Fault, FaultRequest, Operation};
 use crate::keys::KeyError;
 use crate::notify::Notifier;
 use crate::paypal::PaypalAccount;
+use crate::statuspage::StatusPage;
 use crate::stripe::StripeAccount;
 use crate::unionpay::UnionPayAccount;
 use crate::wechatpay::WechatPayAccount;
@@ -30,6 +31,7 @@ pub(crate) struct State {
     /// Whether the control API may show private keys.
     pub(crate) reveal_keys: AtomicBool,
     pub(crate) accounts: Vec<Account>,
+    pub(crate) status_page: Mutex<StatusPage>,
     pub(crate) alipay: Accounts<AlipayAccount>,
     pub(crate) wechatpay: Accounts<WechatPayAccount>,
     pub(crate) stripe: Accounts<StripeAccount>,
@@ -94,6 +96,7 @@ impl State {
             stop,
             reveal_keys: AtomicBool::new(false),
             accounts: Vec::new(),
+            status_page: Mutex::default(),
             alipay: Accounts::new(),
             wechatpay: Accounts::new(),
             stripe: Accounts::new(),

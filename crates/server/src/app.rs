@@ -8,6 +8,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::get;
 use engine::{Engine, Entropy};
+use incidents::desk::Signals;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -21,7 +22,9 @@ use crate::notifications::Codecs;
 use crate::options::ServerOptions;
 use crate::pipeline::{self, Gate};
 use crate::problem::{Problem, kinds};
-use crate::{channels, docs, messages, notifications, payments, refunds, spec, system};
+use crate::{
+    channels, docs, messages, notifications, payments, refunds, route, signals, spec, system,
+};
 
 /// What the server is built from.
 #[derive(Clone)]
@@ -34,6 +37,8 @@ pub struct App {
     pub entropy: Arc<dyn Entropy>,
     /// Who may call.
     pub keys: ApiKeys,
+    /// What the control plane knows; absent: only what operators stated.
+    pub signals: Option<Arc<Signals>>,
     /// Renders `/metrics`; the binary installs the recorder. Absent: 404.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -44,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) codecs: Arc<dyn Codecs>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) keys: ApiKeys,
+    pub(crate) signals: Option<Arc<Signals>>,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) limits: ServerOptions,
     pub(crate) gate: Gate,
@@ -69,7 +75,15 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(channels::list))
         .routes(routes!(channels::disable))
         .routes(routes!(channels::enable))
+        .routes(routes!(channels::prefer))
+        .routes(routes!(channels::release))
+        .routes(routes!(route::explain))
+        .routes(routes!(route::decide))
         .routes(routes!(channels::audit))
+        .routes(routes!(signals::signals))
+        .routes(routes!(signals::list, signals::plan))
+        .routes(routes!(signals::remove))
+        .routes(routes!(signals::downtime))
         .routes(routes!(messages::list))
         .routes(routes!(messages::resend))
         .routes(routes!(notifications::receive))
@@ -92,6 +106,7 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
         codecs: app.codecs,
         entropy: app.entropy,
         keys: app.keys,
+        signals: app.signals,
         metrics: app.metrics,
         gate: Gate::new(limits.max_requests, limits.notification_reserve),
         limits,

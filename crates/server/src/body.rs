@@ -19,14 +19,22 @@ use crate::problem::{Mistake, Problem, kinds};
 /// fields are required is for the reader of the fields to say.
 pub(crate) struct JsonBody {
     pub(crate) object: Map<String, Value>,
-    digest: Vec<u8>,
+    /// Verb and path.
+    asked: (Method, String),
+    is_null: bool,
 }
 
 impl JsonBody {
     /// A digest of verb, path and body that does not depend on spaces or the order of names:
     /// what an idempotency key stands for.
     pub(crate) fn fingerprint(&self) -> Vec<u8> {
-        self.digest.clone()
+        let (verb, path) = &self.asked;
+        let mut text = format!("{verb} {path}\n");
+        match self.is_null {
+            true => text.push_str("null"),
+            false => canonical_object(&self.object, &mut text),
+        }
+        digest::digest(&digest::SHA256, text.as_bytes()).as_ref().to_vec()
     }
 }
 
@@ -34,14 +42,11 @@ impl FromRequest<Shared> for JsonBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &Shared) -> Result<Self, Problem> {
-        let (verb, path) = (request.method().clone(), request.uri().path().to_owned());
+        let asked = (request.method().clone(), request.uri().path().to_owned());
         let is_json = is_json(request.headers());
         let bytes = read(request, state).await?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(JsonBody {
-                object: Map::new(),
-                digest: fingerprint(&verb, &path, &Value::Null),
-            });
+            return Ok(JsonBody { object: Map::new(), asked, is_null: true });
         }
         if !is_json {
             let detail = "the body must be sent as application/json";
@@ -51,11 +56,9 @@ impl FromRequest<Shared> for JsonBody {
                 "send the header `Content-Type: application/json`",
             ));
         }
-        let value = parse(&bytes)?;
-        let digest = fingerprint(&verb, &path, &value);
-        match value {
-            Value::Object(object) => Ok(JsonBody { object, digest }),
-            Value::Null => Ok(JsonBody { object: Map::new(), digest }),
+        match parse(&bytes)? {
+            Value::Object(object) => Ok(JsonBody { object, asked, is_null: false }),
+            Value::Null => Ok(JsonBody { object: Map::new(), asked, is_null: true }),
             other => Err(Problem::mistakes(vec![Mistake::new(
                 "",
                 format!("the body must be a JSON object, not {}", kind(&other)),
@@ -134,27 +137,10 @@ fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     Ok(strict.0)
 }
 
-fn fingerprint(verb: &Method, path: &str, value: &Value) -> Vec<u8> {
-    let mut text = format!("{verb} {path}\n");
-    canonical(value, &mut text);
-    digest::digest(&digest::SHA256, text.as_bytes()).as_ref().to_vec()
-}
-
 /// The value with sorted names and no spaces, whatever map `serde_json` was built with.
 fn canonical(value: &Value, out: &mut String) {
     match value {
-        Value::Object(map) => {
-            let mut names: Vec<&String> = map.keys().collect();
-            names.sort();
-            out.push('{');
-            for name in names {
-                out.push_str(&Value::from(name.as_str()).to_string());
-                out.push(':');
-                canonical(&map[name], out);
-                out.push(',');
-            }
-            out.push('}');
-        }
+        Value::Object(map) => canonical_object(map, out),
         Value::Array(items) => {
             out.push('[');
             for item in items {
@@ -165,6 +151,19 @@ fn canonical(value: &Value, out: &mut String) {
         }
         plain => out.push_str(&plain.to_string()),
     }
+}
+
+fn canonical_object(map: &Map<String, Value>, out: &mut String) {
+    let mut names: Vec<&String> = map.keys().collect();
+    names.sort();
+    out.push('{');
+    for name in names {
+        out.push_str(&Value::from(name.as_str()).to_string());
+        out.push(':');
+        canonical(&map[name], out);
+        out.push(',');
+    }
+    out.push('}');
 }
 
 /// What a value is, in words.
@@ -252,7 +251,9 @@ mod tests {
     use super::*;
 
     fn print(text: &str) -> Vec<u8> {
-        fingerprint(&Method::POST, "/v1/payments", &parse(text.as_bytes()).unwrap())
+        let Value::Object(object) = parse(text.as_bytes()).unwrap() else { unreachable!() };
+        let asked = (Method::POST, "/v1/payments".to_owned());
+        JsonBody { object, asked, is_null: false }.fingerprint()
     }
 
     #[test]

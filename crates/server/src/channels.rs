@@ -6,14 +6,14 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
-use domain::{Method, Override};
-use engine::{ChannelView, MethodView};
+use domain::{ChannelId, Method, Override, Timestamp};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::body::JsonBody;
+use crate::channel_view::{ChannelStatus, FleetStatus};
 use crate::fields::{self, Fields, Text};
 use crate::params::ChannelInPath;
 use crate::problem::{Problem, ProblemDocument};
@@ -34,45 +34,8 @@ pub(crate) struct Channels {
     controls_version: u64,
     /// The preferred ones first.
     channels: Vec<ChannelStatus>,
-}
-
-/// A channel and how it is.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Channel)]
-pub(crate) struct ChannelStatus {
-    /// Its name.
-    id: String,
-    /// The provider.
-    provider: &'static str,
-    /// A line for each method on it.
-    methods: Vec<MethodStatus>,
-}
-
-/// A method of a channel and how it is.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ChannelMethod)]
-pub(crate) struct MethodStatus {
-    /// The method.
-    #[schema(value_type = MethodName)]
-    method: &'static str,
-    /// `healthy`, `suspect`, `down`, `probing` or `ramping`.
-    health: &'static str,
-    /// While down: when it may be probed.
-    #[schema(format = DateTime)]
-    down_until: Option<String>,
-    /// While ramping: the share of payments that it takes, in percent.
-    share: Option<u8>,
-    /// The CUSUM statistic in nats; the channel is down from the threshold on.
-    statistic: f64,
-    /// When its health last changed.
-    #[schema(format = DateTime)]
-    changed_at: Option<String>,
-    /// Technical successes since the start.
-    successes: u64,
-    /// Technical failures since the start.
-    failures: u64,
-    /// The operator's override in force.
-    disabled: Option<OverrideView>,
+    /// What concerns all of them together.
+    fleet: FleetStatus,
 }
 
 /// An operator's override.
@@ -95,7 +58,7 @@ pub(crate) struct OverrideView {
 }
 
 impl OverrideView {
-    fn of(over: &Override) -> OverrideView {
+    pub(crate) fn of(over: &Override) -> OverrideView {
         OverrideView {
             method: over.method.map(Method::name),
             by: over.by.clone(),
@@ -106,43 +69,11 @@ impl OverrideView {
     }
 }
 
-impl ChannelStatus {
-    fn of(view: ChannelView) -> ChannelStatus {
-        let methods = view.methods.iter().map(|(method, view)| MethodStatus::of(*method, view));
-        ChannelStatus {
-            id: view.id.to_string(),
-            provider: view.provider,
-            methods: methods.collect(),
-        }
-    }
-}
-
-impl MethodStatus {
-    fn of(method: Method, view: &MethodView) -> MethodStatus {
-        use resilience::HealthState;
-        let (down_until, share) = match view.health {
-            HealthState::Down { until } => (Some(rfc3339(until)), None),
-            HealthState::Ramping { share, .. } => (None, Some(share)),
-            _ => (None, None),
-        };
-        MethodStatus {
-            method: method.name(),
-            health: view.health.name(),
-            down_until,
-            share,
-            statistic: view.statistic,
-            changed_at: view.changed_at.map(rfc3339),
-            successes: view.seen.0,
-            failures: view.seen.1,
-            disabled: view.disabled.as_ref().map(OverrideView::of),
-        }
-    }
-}
-
 fn channels(state: &Shared) -> Json<Channels> {
     Json(Channels {
         controls_version: state.engine.controls().version,
         channels: state.engine.channels().into_iter().map(ChannelStatus::of).collect(),
+        fleet: FleetStatus::of(&state.engine.fleet()),
     })
 }
 
@@ -200,7 +131,18 @@ pub(crate) async fn disable(
     body: JsonBody,
 ) -> Result<Json<Channels>, Problem> {
     caller.must_operate()?;
-    let now = state.engine.now();
+    let new = read_override(&body, channel, caller.name, state.engine.now())?;
+    state.engine.disable(new).await?;
+    Ok(channels(&state))
+}
+
+/// Reads what is to be in force, why and until when.
+fn read_override(
+    body: &JsonBody,
+    channel: ChannelId,
+    by: String,
+    now: Timestamp,
+) -> Result<Override, Problem> {
     let mut fields = Fields::new(&body.object, &["method", "reason", "for_s", "until"]);
     let method = fields.parsed("method", "send one of the channel's methods");
     fields.require("reason", REASON.fix);
@@ -223,15 +165,67 @@ pub(crate) async fn disable(
     }
     fields.end()?;
     let wait = for_s.and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs);
-    let new = Override {
+    Ok(Override {
         channel,
         method,
-        by: caller.name,
+        by,
         reason: reason.unwrap_or_default(),
         since: now,
         until: until.or_else(|| wait.map(|wait| now + wait)),
-    };
-    state.engine.disable(new).await?;
+    })
+}
+
+/// Put a channel, or one method of it, before all others.
+///
+/// It comes before the rules and the merchant's order; its health still counts, and a disabled
+/// channel stays disabled. Needs an operator's key.
+#[utoipa::path(
+    post, path = "/v1/channels/{id}/prefer", tag = "channels", operation_id = "prefer_channel",
+    params(("id" = String, Path)),
+    request_body = DisableChannel,
+    responses(
+        (status = 200, body = Channels),
+        (status = "4XX", content_type = "application/problem+json", body = ProblemDocument),
+        (status = "5XX", content_type = "application/problem+json", body = ProblemDocument),
+    ),
+)]
+pub(crate) async fn prefer(
+    State(state): State<Shared>,
+    caller: Caller,
+    ChannelInPath(channel): ChannelInPath,
+    body: JsonBody,
+) -> Result<Json<Channels>, Problem> {
+    caller.must_operate()?;
+    let new = read_override(&body, channel, caller.name, state.engine.now())?;
+    state.engine.prefer(new).await?;
+    Ok(channels(&state))
+}
+
+/// End the preference for a channel, or for one method of it.
+///
+/// Needs an operator's key.
+#[utoipa::path(
+    post, path = "/v1/channels/{id}/release", tag = "channels", operation_id = "release_channel",
+    params(("id" = String, Path)),
+    request_body(content = Option<EnableChannel>),
+    responses(
+        (status = 200, body = Channels),
+        (status = "4XX", content_type = "application/problem+json", body = ProblemDocument),
+        (status = "5XX", content_type = "application/problem+json", body = ProblemDocument),
+    ),
+)]
+pub(crate) async fn release(
+    State(state): State<Shared>,
+    caller: Caller,
+    ChannelInPath(channel): ChannelInPath,
+    body: JsonBody,
+) -> Result<Json<Channels>, Problem> {
+    caller.must_operate()?;
+    let mut fields = Fields::new(&body.object, &["method", "reason"]);
+    let method = fields.parsed("method", "send one of the channel's methods");
+    let reason = fields.text("reason", &REASON).unwrap_or_default();
+    fields.end()?;
+    state.engine.release(&channel, method, &caller.name, &reason).await?;
     Ok(channels(&state))
 }
 

@@ -128,7 +128,7 @@ const SUBJECT: Text = Text {
     rule: "must be 1 to 120 characters without control characters",
     fix: "shorten it and leave line breaks out",
 };
-const ISSUER: Text = Text {
+pub(crate) const ISSUER: Text = Text {
     max: 40,
     allowed: |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'),
     rule: "must be 1 to 40 letters, digits, '-', '_' or '.'",
@@ -164,6 +164,14 @@ const TOKEN: Text = Text {
     rule: "must be 1 to 200 visible ASCII characters",
     fix: "send the provider's id of the saved instrument; never a card number",
 };
+
+/// The purposes that a request may name.
+pub(crate) const PURPOSES: &[(&str, Purpose)] =
+    &[("checkout", Purpose::Checkout), ("renewal", Purpose::Renewal), ("top_up", Purpose::TopUp)];
+/// The tiers.
+pub(crate) const TIERS: &[(&str, Tier)] = &[("standard", Tier::Standard), ("vip", Tier::Vip)];
+/// The languages.
+pub(crate) const LOCALES: &[(&str, Locale)] = &[("zh", Locale::Zh), ("en", Locale::En)];
 
 /// The most notes of a payment.
 const METADATA_MAX: usize = 20;
@@ -201,7 +209,7 @@ pub(crate) fn read(
     })
 }
 
-fn money(fields: &mut Fields<'_>) -> Option<Money> {
+pub(crate) fn money(fields: &mut Fields<'_>) -> Option<Money> {
     const FIX: &str = "send whole minor units without quotes or decimals: 19.99 CNY is 1999";
     fields.require("amount", FIX);
     let minor = fields.integer("amount", 1..=Money::MAX_MINOR, FIX);
@@ -245,35 +253,23 @@ fn terms(fields: &mut Fields<'_>, order: Option<&OrderNo>) -> Terms {
     }
     Terms {
         methods,
-        purpose: fields
-            .one_of(
-                "purpose",
-                &[
-                    ("checkout", Purpose::Checkout),
-                    ("renewal", Purpose::Renewal),
-                    ("top_up", Purpose::TopUp),
-                ],
-            )
-            .unwrap_or_default(),
-        tier: fields
-            .one_of("tier", &[("standard", Tier::Standard), ("vip", Tier::Vip)])
-            .unwrap_or_default(),
+        purpose: fields.one_of("purpose", PURPOSES).unwrap_or_default(),
+        tier: fields.one_of("tier", TIERS).unwrap_or_default(),
         subject,
         issuer: fields.text("issuer", &ISSUER),
         contact: fields.text("contact", &CONTACT),
-        locale: fields
-            .one_of("locale", &[("zh", Locale::Zh), ("en", Locale::En)])
-            .unwrap_or_default(),
+        locale: fields.one_of("locale", LOCALES).unwrap_or_default(),
         return_url: return_url(fields),
         payer_ip: payer_ip(fields),
         payer_id,
         device,
         token: fields.text("token", &TOKEN),
         metadata: metadata(fields),
+        pinned: None,
     }
 }
 
-fn methods(fields: &mut Fields<'_>) -> Option<Vec<Method>> {
+pub(crate) fn methods(fields: &mut Fields<'_>) -> Option<Vec<Method>> {
     const FIX: &str = "send a list such as [\"alipay\", \"wechat_pay\"], the preferred one first";
     let value = fields.value("methods")?;
     let Value::Array(items) = value else {
@@ -321,7 +317,7 @@ fn payer_ip(fields: &mut Fields<'_>) -> Option<String> {
     Some(text)
 }
 
-fn metadata(fields: &mut Fields<'_>) -> BTreeMap<String, String> {
+pub(crate) fn metadata(fields: &mut Fields<'_>) -> BTreeMap<String, String> {
     let Some(value) = fields.value("metadata") else { return BTreeMap::new() };
     let Value::Object(notes) = value else {
         let rule = format!("must be an object, not {}", kind(value));

@@ -37,6 +37,7 @@ impl From<EngineError> for Problem {
             EngineError::Ended(_) => Problem::new(&kinds::PAYMENT_ENDED, detail),
             EngineError::Misfit(_) => Problem::new(&kinds::INVALID_REQUEST, detail),
             EngineError::NoSuchChannel => Problem::new(&kinds::CHANNEL_NOT_FOUND, detail),
+            EngineError::NoSuchMaintenance => Problem::new(&kinds::NOT_FOUND, detail),
             EngineError::Busy => Problem::new(&kinds::PAYMENT_BUSY, detail).retry_after(1),
             EngineError::Store(error) => error.into(),
             EngineError::CommitUnknown => {

@@ -43,6 +43,9 @@ pub(crate) struct ListParams {
     merchant: Option<String>,
     /// In a person's queue, or not.
     review: Option<bool>,
+    /// Made by Evergate to try a channel; left out of lists unless `true` is asked for
+    /// (operators only).
+    synthetic: Option<bool>,
     /// Made at or after (RFC 3339).
     #[param(format = DateTime)]
     since: Option<String>,
@@ -58,8 +61,18 @@ pub(crate) struct ListParams {
 }
 
 const PARAMS: &[&str] = &[
-    "status", "channel", "method", "order_no", "number", "merchant", "review", "since", "until",
-    "limit", "cursor",
+    "status",
+    "channel",
+    "method",
+    "order_no",
+    "number",
+    "merchant",
+    "review",
+    "synthetic",
+    "since",
+    "until",
+    "limit",
+    "cursor",
 ];
 
 /// What a list should hold.
@@ -86,6 +99,7 @@ pub(crate) fn read(raw: Option<&str>, caller: &Caller) -> Result<Wanted, Problem
         fields.mistake("merchant", "is required with order_no", "send the merchant's name too");
     }
     let review = fields.one_of("review", &[("true", true), ("false", false)]);
+    let synthetic = fields.one_of("synthetic", &[("true", true), ("false", false)]);
     let limit = fields::query_integer(&mut fields, "limit", 1..=200, "send 50, for example")
         .unwrap_or(DEFAULT_LIMIT);
     let filter = Filter {
@@ -94,6 +108,7 @@ pub(crate) fn read(raw: Option<&str>, caller: &Caller) -> Result<Wanted, Problem
         channel: fields.parsed("channel", "send a channel's name, see GET /v1/channels"),
         method: fields.parsed("method", "send one of the methods"),
         review,
+        synthetic: Some(synthetic.unwrap_or(false)),
         since: time(&mut fields, "since"),
         until: time(&mut fields, "until"),
         before: cursor(&mut fields, &query),

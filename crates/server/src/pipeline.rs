@@ -115,7 +115,21 @@ async fn admitted(shared: &Shared, route: &str, request: Request, next: Next) ->
     } else {
         None
     };
+    // A decision has nothing to finish when its client is gone, and a task of its own would
+    // take as long as the decision.
+    if route == DECIDE {
+        let response = tokio::time::timeout(shared.limits.request_timeout, next.run(request)).await;
+        drop(place);
+        return response.unwrap_or_else(|_| too_late());
+    }
     detached(shared, place, request, next).await
+}
+
+const DECIDE: &str = "/v1/route/decide";
+
+fn too_late() -> Response {
+    let detail = "the work goes on; ask for the payment before you repeat this";
+    Problem::new(&kinds::REQUEST_TIMEOUT, detail).retry_after(5).into_response()
 }
 
 /// Runs the rest in a task of its own, which outlives the client and the deadline.
@@ -138,10 +152,7 @@ async fn detached(
             Problem::new(&kinds::INTERNAL, "the request's work stopped by a mistake of ours")
                 .into_response()
         }
-        Err(_) => {
-            let detail = "the work goes on; ask for the payment before you repeat this";
-            Problem::new(&kinds::REQUEST_TIMEOUT, detail).retry_after(5).into_response()
-        }
+        Err(_) => too_late(),
     }
 }
 

@@ -240,6 +240,13 @@ impl Problem {
         }
     }
 
+    /// Every mistake in one line, for a command line.
+    pub(crate) fn in_one_line(&self) -> String {
+        let told = self.mistakes.iter().map(|m| format!("{} {}: {}", m.field, m.rule, m.fix));
+        let told: Vec<String> = told.collect();
+        if told.is_empty() { self.detail.clone() } else { told.join("; ") }
+    }
+
     /// The response with its body.
     pub(crate) fn write(&self, request_id: &str) -> Response {
         let body = serde_json::to_vec(&self.document(request_id)).unwrap_or_default();

@@ -21,6 +21,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         (name = "payments", description = "Collect money"),
         (name = "refunds", description = "Give money back"),
         (name = "channels", description = "Channels and their controls"),
+        (name = "routing", description = "Where a payment would go, and why"),
         (name = "messages", description = "Webhooks to merchants"),
         (name = "notifications", description = "For the providers"),
         (name = "system", description = "For machines that watch this server"),
@@ -72,8 +73,16 @@ fn describe_responses(paths: &mut Value) {
 }
 
 /// Bodies in which an unknown field is a mistake.
-const STRICT: [&str; 5] =
-    ["CreatePayment", "CreateRefund", "NewAttempt", "DisableChannel", "EnableChannel"];
+const STRICT: [&str; 8] = [
+    "CreatePayment",
+    "CreateRefund",
+    "NewAttempt",
+    "DisableChannel",
+    "EnableChannel",
+    "RouteQuestion",
+    "PlanMaintenance",
+    "Downtime",
+];
 
 /// What merchants are sent, in the `webhooks` of OpenAPI 3.1.
 fn webhooks() -> Value {

@@ -77,6 +77,7 @@ pub(crate) async fn metrics_on_own_port(State(state): State<Shared>) -> Result<R
         return Err(Problem::new(&kinds::NOT_FOUND, "metrics are switched off"));
     };
     refresh_counts(&state).await;
+    crate::health_metrics::refresh(&state.engine);
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     Ok((kind, handle.render()).into_response())
 }
@@ -150,4 +151,5 @@ pub(crate) fn describe() {
     describe_counter!("evergate_work_total", "Due work of payments, by result");
     describe_counter!("evergate_worker_errors_total", "Failures of the worker loops");
     describe_gauge!("evergate_payments", "Payments in the books, by status");
+    crate::health_metrics::describe();
 }

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    Attempt, AttemptState, Class, Device, Flow, Locale, Payment, PaymentState, Presentation,
-    Purpose, Refund, RefundProgress, RefundReason, Review, Tier,
+    Attempt, AttemptState, Class, Considered, Device, Flow, Locale, Payment, PaymentState,
+    Presentation, Purpose, Refund, RefundProgress, RefundReason, Review, Tier,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::notice;
+use crate::route::{ConsideredView, RuleView};
 use crate::time::rfc3339;
 
 /// Who looks, which decides what is shown.
@@ -55,8 +56,10 @@ pub struct PaymentView {
     /// The channel of that attempt.
     pub channel: Option<String>,
     /// Why the merchant collects.
-    #[schema(value_type = PurposeName)]
+    #[schema(value_type = ShownPurposeName)]
     pub purpose: Purpose,
+    /// Whether nobody collects: Evergate tries a channel, and gives back what was paid.
+    pub synthetic: bool,
     /// How the merchant ranks the customer.
     #[schema(value_type = TierName)]
     pub tier: Tier,
@@ -180,21 +183,12 @@ pub struct AttemptView {
     pub started_at: String,
     /// Why this channel: `preferred`, `failover from …`, …
     pub reason: String,
+    /// The order in which channels would be tried then, this one first.
+    pub order: Vec<ConsideredView>,
     /// The channels that were left out, and why.
-    pub excluded: Vec<ExcludedView>,
-}
-
-/// A channel that was left out.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = Excluded)]
-pub struct ExcludedView {
-    /// The channel.
-    pub channel: String,
-    /// The method on it.
-    #[schema(value_type = MethodName)]
-    pub method: &'static str,
-    /// Why, in a few words.
-    pub why: String,
+    pub excluded: Vec<ConsideredView>,
+    /// The rules that held, and those that were skipped.
+    pub rules: Vec<RuleView>,
 }
 
 /// Money on its way back.
@@ -246,6 +240,7 @@ impl PaymentView {
             method: counting.map(|a| a.method.name()),
             channel: counting.map(|a| a.channel.to_string()),
             purpose: terms.purpose,
+            synthetic: terms.is_synthetic(),
             tier: terms.tier,
             subject: terms.subject.clone(),
             issuer: terms.issuer.clone(),
@@ -328,11 +323,7 @@ fn refunded(payment: &Payment) -> (i64, i64) {
 impl AttemptView {
     fn of(attempt: &Attempt) -> AttemptView {
         let (state, class, code, detail) = standing(&attempt.state);
-        let excluded = attempt.choice.excluded.iter().map(|e| ExcludedView {
-            channel: e.channel.to_string(),
-            method: e.method.name(),
-            why: e.why.clone(),
-        });
+        let considered = |list: &[Considered]| list.iter().map(ConsideredView::of).collect();
         AttemptView {
             ordinal: attempt.ordinal,
             channel: attempt.channel.to_string(),
@@ -346,7 +337,9 @@ impl AttemptView {
             detail,
             started_at: rfc3339(attempt.sent_at),
             reason: attempt.choice.reason.clone(),
-            excluded: excluded.collect(),
+            order: considered(&attempt.choice.order),
+            excluded: considered(&attempt.choice.excluded),
+            rules: attempt.choice.rules.iter().map(RuleView::of).collect(),
         }
     }
 }
@@ -414,6 +407,8 @@ names! {
     MethodName: Alipay WechatPay UnionPay Card Paypal BankTransfer;
     /// Why the merchant collects.
     PurposeName: Checkout Renewal TopUp;
+    /// Why it is collected: the merchant's purpose, or `synthetic`.
+    ShownPurposeName: Checkout Renewal TopUp Synthetic;
     /// How the merchant ranks the customer.
     TierName: Standard Vip;
     /// The customer's language.

@@ -29,6 +29,9 @@ pub struct WorkersOptions {
     pub message_timeout: Duration,
     /// The longest that the loops wait before they look for work again.
     pub beat: Duration,
+    /// How often health is looked at for what does not happen: answers and payments that do
+    /// not come.
+    pub health_beat: Duration,
     /// How long a shutdown waits for work under way.
     pub drain_timeout: Duration,
 }
@@ -41,6 +44,7 @@ impl Default for WorkersOptions {
             max_messages_per_slow_merchant: 8,
             message_timeout: Duration::from_secs(15),
             beat: Duration::from_millis(200),
+            health_beat: Duration::from_millis(50),
             drain_timeout: Duration::from_secs(20),
         }
     }
@@ -80,6 +84,10 @@ pub fn spawn(
     let sender = Arc::new(Sender::new(Arc::clone(&engine), entropy, endpoints, &options)?);
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let drain_timeout = options.drain_timeout;
+    let (stopped, watched, health_beat) = (stop.clone(), Arc::clone(&engine), options.health_beat);
+    tasks.spawn(kept_alive("health", stop.clone(), move || {
+        health(Arc::clone(&watched), stopped.clone(), health_beat)
+    }));
     let (stopped, left, limits) = (stop.clone(), tasks.clone(), options.clone());
     tasks.spawn(kept_alive("payments", stop.clone(), move || {
         payments(Arc::clone(&engine), stopped.clone(), left.clone(), limits.clone())
@@ -103,6 +111,17 @@ where
         Backoff(4).wait(&stop).await;
         if stop.is_cancelled() {
             break;
+        }
+    }
+}
+
+/// Looks at health on every beat, also while the store does not answer.
+async fn health(engine: Arc<Engine>, stop: CancellationToken, beat: Duration) {
+    while !stop.is_cancelled() {
+        engine.watch_health();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(beat) => {}
         }
     }
 }

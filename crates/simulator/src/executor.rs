@@ -74,6 +74,19 @@ impl Executor {
         self.poll_woken();
     }
 
+    /// Polls whatever a process does, if anything was told at all: a call listens for two
+    /// things at once, and the world knows only of the time that it waits for.
+    pub(crate) fn tell_all(&mut self, proc: usize) {
+        if !self.bell.0.load(Ordering::Relaxed) {
+            return;
+        }
+        let of_it = |task: &&Task| task.ctx.proc == proc;
+        let tasks: Vec<TaskId> =
+            self.tasks.iter().flatten().filter(of_it).map(|t| t.ctx.task).collect();
+        tasks.into_iter().for_each(|id| self.poll_one(id));
+        self.poll_woken();
+    }
+
     /// Adds a task and polls it for the first time.
     pub(crate) fn start(&mut self, job: Job, mut ctx: Ctx) {
         let place = self.free.pop().unwrap_or_else(|| {

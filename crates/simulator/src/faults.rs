@@ -124,10 +124,34 @@ faults! {
     Pause = "pause", 12;
     /// A process's clock jumps.
     ClockJump = "clock_jump", 60;
+    /// A whole channel refuses connections, is well, refuses, and so on.
+    OutageFlaps = "outage_flaps", 0;
+    /// A whole channel fails in half of its calls for a while.
+    OutageBrown = "outage_half_fails", 0;
+    /// A whole channel takes seconds for every answer for a while.
+    OutageSlow = "outage_slow", 0;
+    /// One issuer's customers cannot pay on one channel.
+    IssuerFailsOnOne = "issuer_fails_on_one_channel", 0;
+    /// One issuer's customers cannot pay anywhere.
+    IssuerFailsOnAll = "issuer_fails_on_all_channels", 0;
 }
 
 /// How many kinds there are.
 pub(crate) const FAULTS: usize = Fault::ALL.len();
+
+/// Kinds that a storm may have: all but the last ones, which only a crowd has.
+const STORMY: u32 = FAULTS as u32 - 5;
+
+/// Chances of a crowd's own faults, in 10,000 for each channel or issuer.
+const CROWD: [(Fault, u32); 7] = [
+    (Fault::OutageRefused, 1_500),
+    (Fault::OutageHangs, 2_500),
+    (Fault::OutageFlaps, 1_500),
+    (Fault::OutageBrown, 1_500),
+    (Fault::OutageSlow, 1_500),
+    (Fault::IssuerFailsOnOne, 3_000),
+    (Fault::IssuerFailsOnAll, 3_000),
+];
 
 /// What makes refunds go wrong together.
 const REFUND_STORM: [(Fault, u32); 5] = [
@@ -174,7 +198,7 @@ impl Weather {
     pub(crate) fn draw_storm(dice: &mut Stream) -> Weather {
         let mut weather = Weather::calm();
         for _ in 0..dice.between(3, 7) {
-            let fault = Fault::ALL[dice.below(FAULTS as u32) as usize];
+            let fault = Fault::ALL[dice.below(STORMY) as usize];
             let host = matches!(fault, Fault::Crash | Fault::Pause | Fault::ClockJump);
             let most = if host { 300 } else { 4_000 };
             weather.rates[fault as usize] = (fault.base_rate() * 8).min(most);
@@ -187,6 +211,21 @@ impl Weather {
         }
         // A process that sleeps is what most mistakes need.
         weather.rates[Fault::Pause as usize] = dice.between(20, 300).unsigned_abs() as u32;
+        weather
+    }
+
+    /// The weather of a crowd: channels and issuers fail as a whole. Every other crowd has a
+    /// third of the usual small faults besides, and all of them late effects of held calls.
+    pub(crate) fn draw_crowd(dice: &mut Stream) -> Weather {
+        let small = dice.percent(50);
+        let mut weather = if small { Weather::draw(dice) } else { Weather::calm() };
+        weather.rates.iter_mut().for_each(|rate| *rate /= 3);
+        for fault in [Fault::HangLateEffect, Fault::NoticeLost, Fault::OrphanPaid] {
+            weather.rates[fault as usize] = fault.base_rate();
+        }
+        for (fault, rate) in CROWD {
+            weather.rates[fault as usize] = rate;
+        }
         weather
     }
 

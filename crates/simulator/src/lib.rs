@@ -23,6 +23,7 @@ mod paths;
 mod plant;
 mod provider;
 mod report;
+pub mod rescue;
 mod script;
 mod shrink;
 mod sim;

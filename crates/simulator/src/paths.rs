@@ -140,6 +140,20 @@ paths! {
     ReviewRaised = "review_raised";
     /// What a person was to look at resolved itself.
     ReviewCleared = "review_cleared";
+    /// A channel was found to hang by what it did not answer.
+    HangSeen = "hang_seen_by_silence";
+    /// A call was given up because its channel had stopped answering.
+    GivenUp = "hanging_call_given_up";
+    /// A channel was found to fail by codes that nobody paid.
+    SilentCodesSeen = "failure_seen_by_unpaid_codes";
+    /// A channel fell by its outcomes.
+    ChannelFell = "channel_fell";
+    /// A channel came back by steps.
+    ChannelRamped = "channel_ramped";
+    /// A channel has all of its traffic again.
+    ChannelCameBack = "channel_came_back";
+    /// An issuer was found to fail everywhere.
+    IssuerSick = "issuer_fails_everywhere";
     /// No channel would take it.
     Unavailable = "no_channel_took_it";
 }

@@ -88,6 +88,9 @@ enum Manner {
 impl World {
     /// Draws a payment's terms and its merchant's acts.
     pub(crate) fn write_script(&mut self, idx: usize) {
+        if let Some(rescue) = self.run.rescue {
+            return self.write_plain(idx, rescue.comes_ms(idx));
+        }
         let dice = self.slots[idx].dice(Purpose::Merchant);
         let at = dice.between(0, ARRIVALS_S * 1_000);
         let money = dice.between(1, 500_000);
@@ -99,6 +102,10 @@ impl World {
             7 | 8 => vec![Method::Alipay, Method::WechatPay],
             _ => vec![Method::WechatPay, Method::Alipay, Method::Card],
         };
+        // A crowd's payments are mostly alike, so that a channel sees enough of them.
+        let alike = self.run.is_crowd() && !idx.is_multiple_of(4);
+        let (token, methods) = if alike { (false, vec![Method::Alipay]) } else { (token, methods) };
+        let dice = self.slots[idx].dice(Purpose::Merchant);
         let expires_in_s = match dice.below(10) {
             0 => Some(60),
             1..=3 => Some(300),
@@ -151,6 +158,14 @@ impl World {
         for (ms, does) in acts {
             self.plan_act(idx, ms, does);
         }
+    }
+
+    /// One request, and a customer who pays what it shows.
+    fn write_plain(&mut self, idx: usize, ms: i64) {
+        let money = self.slots[idx].dice(Purpose::Merchant).between(1, 500_000);
+        self.slots[idx].client =
+            Client { money, methods: vec![Method::Alipay], ..Client::default() };
+        self.plan_act(idx, ms, Does::Create { body: Body::Right, keyed: true });
     }
 
     fn plan_act(&mut self, idx: usize, ms: i64, does: Does) {
@@ -207,7 +222,7 @@ impl World {
                 purpose: Aim::Checkout,
                 tier: Tier::Standard,
                 subject: String::new(),
-                issuer: None,
+                issuer: self.issuer(idx).map(|issuer| format!("bank-{issuer}")),
                 contact: None,
                 locale: Locale::Zh,
                 return_url: None,
@@ -216,6 +231,7 @@ impl World {
                 device: Device::Qr,
                 token: client.token.then(|| "card".to_owned()),
                 metadata: BTreeMap::new(),
+                pinned: None,
             },
             expires_in: client.expires_in_s.map(Duration::from_secs),
         })
@@ -237,7 +253,10 @@ impl World {
         let Does::Create { body, .. } = self.slots[idx].acts[usize::from(act)].does else { return };
         self.slots[idx].client.creating -= 1;
         match result {
-            Ok((payment, fresh)) => self.created_well(idx, body, &payment, fresh),
+            Ok((payment, fresh)) => {
+                self.note_rescue(idx, &payment);
+                self.created_well(idx, body, &payment, fresh);
+            }
             Err(EngineError::KeyConflict) => self.reach(Path::KeyReusedWithOtherBody),
             Err(EngineError::OrderConflict(_)) => self.reach(Path::OrderReusedWithOtherBody),
             Err(error) => {

@@ -55,7 +55,7 @@ impl Shrinking {
         if self.keep_if_broken(alone) {
             return;
         }
-        let mut kept: BTreeSet<usize> = (0..self.run.payments).collect();
+        let mut kept: BTreeSet<usize> = (0..self.run.size()).collect();
         let mut size = kept.len() / 2;
         while size > 0 {
             let all: Vec<usize> = kept.iter().copied().collect();

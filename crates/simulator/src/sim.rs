@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use engine::{Engine, KeyedRequest, NoMessages, Parts};
-use resilience::Settings;
+use resilience::{Cause, Settings};
 
 use crate::disk::Disk;
 use crate::executor::{Executor, Job};
 use crate::faults::Fault;
 use crate::host::{HostClock, HostDice};
+use crate::paths::Path;
 use crate::plant::Plant;
 use crate::report::Counts;
+use crate::rescue::{Rescue, Tally};
 use crate::script::Does;
 use crate::wire::Wire;
 use crate::world::{
@@ -31,6 +33,8 @@ pub struct Outcome {
     pub trace: Vec<String>,
     /// Faults that struck (payment, how manieth, kind), when a trace was asked for.
     pub fired: Vec<(usize, u32, Fault)>,
+    /// How requests ended that met the fault of a measurement.
+    pub rescued: Tally,
     /// Acts that merchants were to do, when a trace was asked for.
     pub acted: Vec<(usize, u32)>,
 }
@@ -51,9 +55,14 @@ struct Sim {
 
 impl Sim {
     fn new(run: Run) -> Sim {
+        let rescue = run.rescue;
         let shared = Shared::new(World::new(run));
         let executor = Executor::new(Arc::clone(&shared));
-        Sim { shared, executor, engines: Vec::new(), options: crate::wire::options() }
+        let mut options = crate::wire::options();
+        if let Some(rescue) = rescue {
+            options = rescue.options(options);
+        }
+        Sim { shared, executor, engines: Vec::new(), options }
     }
 
     fn run(&mut self) {
@@ -80,6 +89,7 @@ impl Sim {
                 None => break,
             }
         }
+        self.count_health();
         self.shared.world().verdict();
     }
 
@@ -90,6 +100,7 @@ impl Sim {
         Outcome {
             violation: world.violation.take(),
             counts: world.counts.clone(),
+            rescued: std::mem::take(&mut world.rescued),
             trace: std::mem::take(&mut world.trace),
             fired: std::mem::take(&mut world.fired),
             acted: std::mem::take(&mut world.acted),
@@ -119,6 +130,10 @@ impl Sim {
                 self.executor.ring();
             }
             Event::Outage(channel, on) => world().set_outage(usize::from(channel), on),
+            Event::IssuerOutage(issuer, channel, on) => {
+                world().set_issuer_outage(issuer, channel, on);
+            }
+            Event::Look(proc, goes_on) => self.look(at(proc), goes_on),
             Event::StopFaults => world().stop_faults(),
         }
     }
@@ -134,6 +149,27 @@ impl Sim {
         drop(world);
         self.executor.poll(id);
         self.tell_bereaved();
+    }
+
+    /// A process looks at what silence tells it, and its calls hear of it.
+    fn look(&mut self, proc: usize, goes_on: bool) {
+        let Some(engine) = self.engine(proc) else { return };
+        if self.shared.world().may_look(proc, goes_on) {
+            engine.watch_health();
+            if goes_on && !engine.fleet().sick_issuers.is_empty() {
+                self.shared.world().reach(Path::IssuerSick);
+            }
+            self.executor.tell_all(proc);
+            self.tell_bereaved();
+        }
+    }
+
+    /// What the engines that are left know of the health of channels.
+    fn count_health(&self) {
+        let turns = self.engines.iter().flatten().flat_map(|engine| engine.health_changes());
+        let paths: Vec<Path> = turns.filter_map(|turn| turned(&turn)).collect();
+        let mut world = self.shared.world();
+        paths.into_iter().for_each(|path| world.reach(path));
     }
 
     fn start_spawned(&mut self) {
@@ -239,11 +275,14 @@ impl Sim {
             render: Arc::new(NoMessages),
             owner: format!("process-{proc}"),
         };
-        let engine = Engine::new(parts, self.options.clone(), Settings::default());
+        let rescue = self.shared.world().run.rescue;
+        let settings = rescue.map_or_else(Settings::default, Rescue::settings);
+        let engine = Engine::new(parts, self.options.clone(), settings);
         if self.engines.len() <= proc {
             self.engines.resize(proc + 1, None);
         }
         self.engines[proc] = Some(Arc::new(engine));
+        self.shared.world().plan_look(proc, Duration::ZERO, true);
     }
 
     fn act_job(&self, proc: usize, idx: usize, act: u16) -> Option<Job> {
@@ -325,6 +364,18 @@ impl Sim {
     }
 }
 
+/// Which path a change of a cell's state is.
+fn turned(turn: &engine::Turn) -> Option<Path> {
+    match (turn.to, turn.cause) {
+        ("down", Some(Cause::Hang)) => Some(Path::HangSeen),
+        ("down", Some(Cause::Conversion)) => Some(Path::SilentCodesSeen),
+        ("down", _) => Some(Path::ChannelFell),
+        ("ramping", _) => Some(Path::ChannelRamped),
+        ("healthy", _) if turn.from == "ramping" => Some(Path::ChannelCameBack),
+        _ => None,
+    }
+}
+
 impl World {
     /// Sends a worker when the next task of any payment is due.
     fn plan_work(&mut self) {
@@ -368,6 +419,7 @@ impl World {
         self.tell(|| "faults stop".to_owned());
         self.faults_on = false;
         self.channels.iter_mut().for_each(|c| c.outage = None);
+        self.sick.clear();
         self.procs.iter().filter(|p| p.alive).for_each(|p| {
             p.skew.store(0, std::sync::atomic::Ordering::Relaxed);
         });

@@ -22,7 +22,7 @@ use crate::paths::Path;
 use crate::plant::Plant;
 use crate::provider::{BackState, Charge, House, Order, State};
 use crate::stream::{Purpose, Stream};
-use crate::world::{Event, Leaf, Shared, World, place_of_number};
+use crate::world::{ARRIVALS_S, Event, Leaf, Shared, World, place_of_number};
 
 /// A channel's outage, if one is on.
 pub(crate) struct Channel {
@@ -31,6 +31,12 @@ pub(crate) struct Channel {
     pub(crate) outage: Option<Fault>,
     planned: Option<Fault>,
 }
+
+/// Issuers that a crowd's customers have.
+pub(crate) const ISSUERS: u8 = 5;
+/// Looks at health while a call is slow: how often, and how many at most.
+const LOOK_MS: i64 = 250;
+const LOOKS: i64 = 20;
 
 const NAMES: [(&str, House); 4] = [
     ("alipay-main", House::Alipay),
@@ -54,6 +60,7 @@ pub(crate) fn options() -> engine::Options {
         id: c.id,
         capabilities: capabilities(c.house),
         call_timeout: Duration::from_secs(4),
+        max_per_second: None,
     });
     engine::Options::new(channels.collect())
 }
@@ -127,7 +134,9 @@ impl Caller for Wire {
                 if let Some(until) = wait {
                     Wait::new(&self.shared, until).await;
                 }
+                let heard = Listening { wire: self, answered_at };
                 Wait::new(&self.shared, answered_at).await;
+                std::mem::forget(heard);
                 self.shared.world().hear(flight)
             }
         };
@@ -136,6 +145,21 @@ impl Caller for Wire {
             Wait::new(&self.shared, until).await;
         }
         answer
+    }
+}
+
+/// Somebody waits for an answer; dropped when nobody does any more.
+struct Listening<'a> {
+    wire: &'a Wire,
+    answered_at: Timestamp,
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        let mut world = self.wire.shared.world();
+        if world.procs[self.wire.proc].alive && world.now < self.answered_at {
+            world.reach(Path::GivenUp);
+        }
     }
 }
 
@@ -304,6 +328,9 @@ impl World {
                 _ => {}
             }
         }
+        if matches!(flight.what, What::Create) {
+            self.look_meanwhile(proc, answered_at);
+        }
         let effect = flight.effect;
         self.flights.push(flight);
         let flight = u32::try_from(self.flights.len() - 1).unwrap_or(u32::MAX);
@@ -315,14 +342,46 @@ impl World {
 
     fn call_fault(&mut self, idx: usize, order: usize) -> Option<Fault> {
         let channel = self.slots[idx].orders[order].channel;
+        if let Some(rescue) = self.run.rescue.filter(|_| channel == 0) {
+            let roll = self.slots[idx].dice(Purpose::Network).below(100);
+            return rescue.strikes(self.elapsed_us(), roll);
+        }
         let drawn = self.strike(idx, Purpose::Network, &CALL_FAULTS);
         match self.channels[channel].outage {
-            Some(Fault::OutageRefused) => Some(Fault::NotSent),
+            _ if self.shuns(idx, channel) => Some(Fault::NotSent),
+            Some(Fault::OutageRefused | Fault::OutageFlaps) => Some(Fault::NotSent),
+            Some(Fault::OutageBrown) => {
+                let dice = self.slots[idx].dice(Purpose::Network);
+                if dice.percent(50) { Some(Fault::NotSent) } else { drawn }
+            }
+            Some(Fault::OutageSlow) => drawn.or(Some(Fault::SlowCall)),
             Some(_) => {
                 let dice = self.slots[idx].dice(Purpose::Network);
                 Some(if dice.percent(50) { Fault::HangEffect } else { Fault::HangNoEffect })
             }
             None => drawn,
+        }
+    }
+
+    /// Whether a payment's issuer fails on a channel now.
+    fn shuns(&self, idx: usize, channel: usize) -> bool {
+        let issuer = self.issuer(idx);
+        self.sick.iter().any(|(sick, on)| {
+            Some(*sick) == issuer && on.is_none_or(|on| usize::from(on) == channel)
+        })
+    }
+
+    /// The customer's bank; only a crowd's merchants know it.
+    pub(crate) fn issuer(&self, idx: usize) -> Option<u8> {
+        (self.run.is_crowd() && !idx.is_multiple_of(3)).then(|| (idx % usize::from(ISSUERS)) as u8)
+    }
+
+    /// A process looks at health every quarter of a second while a call of its is slow.
+    fn look_meanwhile(&mut self, proc: usize, answered_at: Timestamp) {
+        let left_ms = answered_at.since(self.now).as_millis() as i64;
+        for nth in 1..=(left_ms / LOOK_MS).min(LOOKS) {
+            let after = Duration::from_millis((nth * LOOK_MS).unsigned_abs());
+            self.plan_look(proc, after, false);
         }
     }
 
@@ -579,6 +638,54 @@ impl World {
                 self.schedule(begin, Event::Outage(channel as u8, true));
                 self.schedule(end, Event::Outage(channel as u8, false));
             }
+        }
+    }
+
+    /// What befalls a crowd's channels and issuers, besides the outages that any seed may have.
+    pub(crate) fn draw_crowd_outages(&mut self) {
+        let mut dice = Stream::new(self.run.seed, Purpose::Weather, 4);
+        let at = |start: Timestamp, s: i64| start + Duration::from_secs(s.unsigned_abs());
+        let start = self.start;
+        for channel in 0..self.channels.len() {
+            let among =
+                [Fault::OutageHangs, Fault::OutageFlaps, Fault::OutageBrown, Fault::OutageSlow];
+            let fault = self.weather.strike(&among, &mut dice);
+            // Late enough that health has learned what is usual.
+            let (from, length) = (dice.between(120, ARRIVALS_S - 30), dice.between(30, 200));
+            let Some(fault) = fault.filter(|f| !self.run.calm.contains(f)) else { continue };
+            self.channels[channel].planned = Some(fault);
+            let beats = if fault == Fault::OutageFlaps { 6 } else { 1 };
+            for beat in 0..beats {
+                let begin = from + beat * length / 3;
+                let end = if beats > 1 { begin + length / 6 } else { begin + length };
+                self.schedule(at(start, begin), Event::Outage(channel as u8, true));
+                self.schedule(at(start, end), Event::Outage(channel as u8, false));
+            }
+        }
+        for issuer in 0..ISSUERS {
+            let among = [Fault::IssuerFailsOnOne, Fault::IssuerFailsOnAll];
+            let fault = self.weather.strike(&among, &mut dice);
+            let (from, length) = (dice.between(60, ARRIVALS_S - 60), dice.between(60, 200));
+            let channel = dice.below(self.channels.len() as u32) as u8;
+            let Some(fault) = fault.filter(|f| !self.run.calm.contains(f)) else { continue };
+            let on = (fault == Fault::IssuerFailsOnOne).then_some(channel);
+            self.schedule(at(start, from), Event::IssuerOutage(issuer, on, true));
+            self.schedule(at(start, from + length), Event::IssuerOutage(issuer, on, false));
+        }
+    }
+
+    pub(crate) fn set_issuer_outage(&mut self, issuer: u8, channel: Option<u8>, on: bool) {
+        self.sick.retain(|known| *known != (issuer, channel));
+        if on && self.faults_on {
+            self.sick.push((issuer, channel));
+            let fault = match channel {
+                Some(_) => Fault::IssuerFailsOnOne,
+                None => Fault::IssuerFailsOnAll,
+            };
+            self.counts.faults[fault as usize] += 1;
+            self.tell(|| format!("bank-{issuer}: {} begins", fault.name()));
+        } else {
+            self.tell(|| format!("bank-{issuer}: outage ends"));
         }
     }
 

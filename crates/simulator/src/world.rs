@@ -20,6 +20,7 @@ use crate::mail::Letter;
 use crate::paths::Path;
 use crate::plant::Plant;
 use crate::report::Counts;
+use crate::rescue::{Rescue, Tally};
 use crate::stream::{Purpose, Stream};
 use crate::wire::{Channel, Flight};
 
@@ -36,13 +37,20 @@ pub(crate) const ENDS_WITHIN_S: i64 = 6 * 3600;
 
 /// Every so manieth seed has few kinds of faults, and those often.
 const STORM_EVERY: u64 = 8;
+/// Every so manieth seed is a crowd: enough traffic that health learns what is usual, and
+/// faults that only many payments together show.
+const CROWD_EVERY: u64 = 8;
+/// How many times as many payments a crowd has.
+const CROWD: usize = 10;
+/// How often a process looks at health while nothing is slow.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// What to simulate.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// The seed.
     pub seed: u64,
-    /// How many payments there are.
+    /// How many payments there are; a crowd has several times as many.
     pub payments: usize,
     /// Only this payment takes part, of those that the seed has.
     pub only: Option<BTreeSet<usize>>,
@@ -54,6 +62,8 @@ pub struct Run {
     pub idle: BTreeSet<(usize, u32)>,
     /// No faults at all.
     pub healthy: bool,
+    /// One fault under steady traffic instead, to measure what it costs.
+    pub rescue: Option<Rescue>,
     /// A planted bug.
     pub plant: Option<Plant>,
     /// Keep the trace.
@@ -61,6 +71,16 @@ pub struct Run {
 }
 
 impl Run {
+    /// Whether this seed is a crowd.
+    pub(crate) fn is_crowd(&self) -> bool {
+        self.rescue.is_none() && self.seed % CROWD_EVERY == CROWD_EVERY - 7
+    }
+
+    /// How many payments there are in all.
+    pub(crate) fn size(&self) -> usize {
+        if self.is_crowd() { self.payments * CROWD } else { self.payments }
+    }
+
     /// A seed with so many payments, as drawn.
     pub fn new(seed: u64, payments: usize) -> Run {
         Run {
@@ -71,6 +91,7 @@ impl Run {
             spared: BTreeSet::new(),
             idle: BTreeSet::new(),
             healthy: false,
+            rescue: None,
             plant: None,
             trace: false,
         }
@@ -143,6 +164,10 @@ pub(crate) enum Event {
     Start,
     /// A channel's outage begins or ends.
     Outage(u8, bool),
+    /// An issuer's outage begins or ends, on one channel or on all.
+    IssuerOutage(u8, Option<u8>, bool),
+    /// A process looks at health; the next look follows by itself, or not.
+    Look(u16, bool),
     /// Faults stop.
     StopFaults,
 }
@@ -180,6 +205,8 @@ pub(crate) struct World {
     /// The task that was polled last waits for a time.
     pub(crate) timed_wait: bool,
     pub(crate) channels: Vec<Channel>,
+    /// Issuers that fail, on one channel or on all.
+    pub(crate) sick: Vec<(u8, Option<u8>)>,
     pub(crate) flights: Vec<Flight>,
     pub(crate) letters: Vec<Letter>,
     pub(crate) landings: Vec<Option<store::Change>>,
@@ -194,6 +221,7 @@ pub(crate) struct World {
     /// What each task did last, by its place.
     pub(crate) leaves: Vec<Leaf>,
     pub(crate) counts: Counts,
+    pub(crate) rescued: Tally,
     pub(crate) fired: Vec<(usize, u32, Fault)>,
     pub(crate) acted: Vec<(usize, u32)>,
     pub(crate) trace: Vec<String>,
@@ -255,6 +283,9 @@ impl World {
         if run.seed % STORM_EVERY == STORM_EVERY - 3 {
             weather = Weather::draw_storm(&mut Stream::new(run.seed, Purpose::Weather, 2));
         }
+        if run.is_crowd() {
+            weather = Weather::draw_crowd(&mut Stream::new(run.seed, Purpose::Weather, 3));
+        }
         if run.healthy {
             weather = Weather::calm();
         }
@@ -263,7 +294,7 @@ impl World {
             start,
             queue: BinaryHeap::with_capacity(256),
             seq: 0,
-            slots: Vec::with_capacity(run.payments),
+            slots: Vec::with_capacity(run.size()),
             procs: Vec::new(),
             ctx: Ctx {
                 task: TaskId::default(),
@@ -276,6 +307,7 @@ impl World {
             doomed: Vec::new(),
             timed_wait: false,
             channels: crate::wire::channels(),
+            sick: Vec::new(),
             flights: Vec::new(),
             letters: Vec::new(),
             landings: Vec::new(),
@@ -284,9 +316,10 @@ impl World {
             work_at: None,
             work_floor: start,
             work_changed: false,
-            agenda: vec![Timestamp::MAX; run.payments],
+            agenda: vec![Timestamp::MAX; run.size()],
             leaves: Vec::new(),
             counts: Counts::default(),
+            rescued: Tally::default(),
             fired: Vec::new(),
             acted: Vec::new(),
             trace: Vec::new(),
@@ -302,10 +335,12 @@ impl World {
     }
 
     fn populate(&mut self, dice: &mut Stream) {
-        if self.lonely {
+        // What health learns is a process's own.
+        let alone = self.run.rescue.is_some() || self.run.is_crowd();
+        if self.lonely || alone {
             self.wanted_procs = 1;
         }
-        for idx in 0..self.run.payments {
+        for idx in 0..self.run.size() {
             self.slots.push(Slot::new(self.run.seed, idx));
             if self.run.only.as_ref().is_none_or(|only| only.contains(&idx)) {
                 self.counts.payments += 1;
@@ -317,6 +352,9 @@ impl World {
         }
         self.schedule(self.start + Duration::from_secs(FAULTS_STOP_S as u64), Event::StopFaults);
         self.draw_outages(dice);
+        if self.run.is_crowd() {
+            self.draw_crowd_outages();
+        }
     }
 
     /// Microseconds of virtual time since the start.
@@ -332,6 +370,22 @@ impl World {
     pub(crate) fn after_ms(&mut self, ms: i64, event: Event) {
         let at = self.now + Duration::from_millis(u64::try_from(ms).unwrap_or(0));
         self.schedule(at, event);
+    }
+
+    /// A process looks at health after this, and again and again if it is to go on.
+    pub(crate) fn plan_look(&mut self, proc: usize, after: Duration, goes_on: bool) {
+        let at = self.now + after;
+        self.schedule(at, Event::Look(u16::try_from(proc).unwrap_or(u16::MAX), goes_on));
+    }
+
+    /// Plans the look after this one, as long as there is traffic. Whether the process can look
+    /// now: it does not while it stands still, and never again once it is dead.
+    pub(crate) fn may_look(&mut self, proc: usize, goes_on: bool) -> bool {
+        let traffic = self.elapsed_us() < (FAULTS_STOP_S + ARRIVALS_S) * 1_000_000;
+        if goes_on && traffic && self.procs[proc].alive {
+            self.plan_look(proc, LOOK_EVERY, true);
+        }
+        self.procs[proc].serves() && self.run.rescue.is_none_or(Rescue::looks)
     }
 
     /// The next event; moves time to it.

@@ -221,6 +221,7 @@ impl Books {
             && filter.status.is_none_or(|status| status == payment.status())
             && filter.method.is_none_or(|method| rows::latest_method(payment) == Some(method))
             && filter.review.is_none_or(|review| review == payment.review.is_some())
+            && filter.synthetic.is_none_or(|synthetic| synthetic == payment.terms.is_synthetic())
             && filter.since.is_none_or(|since| payment.created_at >= since)
             && filter.until.is_none_or(|until| payment.created_at < until)
             && filter
@@ -283,7 +284,8 @@ impl Store for MemoryStore {
 
     async fn count_by_status(&self) -> Result<Vec<(Status, u64)>, StoreError> {
         let mut counts = BTreeMap::new();
-        for entry in self.books().payments.values() {
+        let real = |entry: &&Entry| !entry.payment.terms.is_synthetic();
+        for entry in self.books().payments.values().filter(real) {
             *counts.entry(entry.payment.status()).or_insert(0) += 1;
         }
         Ok(counts.into_iter().collect())

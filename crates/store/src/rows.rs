@@ -57,6 +57,7 @@ pub(crate) fn purpose(purpose: Purpose) -> &'static str {
         Purpose::Checkout => "checkout",
         Purpose::Renewal => "renewal",
         Purpose::TopUp => "top_up",
+        Purpose::Synthetic => "synthetic",
     }
 }
 
@@ -103,6 +104,7 @@ pub(crate) fn refund_reason(reason: RefundReason) -> &'static str {
         RefundReason::Merchant => "merchant",
         RefundReason::Duplicate => "duplicate",
         RefundReason::Late => "late",
+        RefundReason::Synthetic => "synthetic",
     }
 }
 

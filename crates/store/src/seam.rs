@@ -37,7 +37,7 @@ pub trait Store: Send + Sync {
     /// Payments, newest first.
     async fn list(&self, filter: &Filter) -> Result<Vec<Payment>, StoreError>;
 
-    /// How many payments there are in each status.
+    /// How many payments there are in each status, synthetic ones left out.
     async fn count_by_status(&self) -> Result<Vec<(Status, u64)>, StoreError>;
 
     /// The story of a payment, oldest line first.
@@ -208,6 +208,8 @@ pub struct Filter {
     pub method: Option<Method>,
     /// In a person's queue, or not.
     pub review: Option<bool>,
+    /// Made by Evergate to try a channel, or not.
+    pub synthetic: Option<bool>,
     /// Made at or after.
     pub since: Option<Timestamp>,
     /// Made before.

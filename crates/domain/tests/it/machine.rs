@@ -340,3 +340,89 @@ fn rule_17_an_unknown_charge_reaches_a_person_after_an_hour_and_leaves_it_when_s
     let paid = Fact::Queried { attempt: 1, outcome: Outcome::Ok(OrderState::Paid(receipt())) };
     assert_eq!(apply(&late, paid, at(3701)).review, None);
 }
+
+#[test]
+fn rule_11_a_synthetic_payment_that_was_paid_goes_back_by_itself_exactly_once() {
+    let mut payment = open();
+    payment.terms.purpose = Purpose::Synthetic;
+    let shown = begin(&payment, Method::Alipay, at(0));
+    let shown =
+        apply(&shown, Fact::Created { attempt: 1, outcome: Outcome::Ok(presented()) }, at(1));
+    let noticed = Fact::Noticed { attempt: 1, state: OrderState::Paid(receipt()) };
+    // Paid while it was shown, and paid after it was cancelled and expired.
+    let early = apply(&shown, noticed.clone(), at(2));
+    let ending = apply(&shown, Fact::CancelAsked, at(2));
+    let closed = Fact::CloseAnswered { attempt: 1, outcome: Outcome::Ok(CloseState::Closed) };
+    let cancelled = apply(&ending, closed, at(3));
+    assert_eq!(cancelled.status(), Status::Cancelled);
+    let late = apply(&cancelled, noticed.clone(), at(4));
+    for (paid, reason) in [(early, RefundReason::Synthetic), (late, RefundReason::Late)] {
+        assert_eq!(paid.refunds.len(), 1);
+        assert_eq!((paid.refunds[0].amount, paid.refunds[0].reason), (cny(100), reason));
+        assert_eq!(apply(&paid, noticed.clone(), at(5)), paid, "hearing it again changes nothing");
+    }
+}
+
+// These four were found by seeds of the simulator, which lose their force as the engine changes.
+
+#[test]
+fn rule_5_payable_is_no_proof_of_lapse_however_late_it_is() {
+    let code = begin(&open(), Method::Alipay, at(0));
+    let shown =
+        apply(&code, Fact::Created { attempt: 1, outcome: Outcome::Ok(presented()) }, at(1));
+    let ending = apply(&shown, Fact::Elapsed(Task::Expire), at(900));
+    let asked = apply(
+        &ending,
+        Fact::CloseAnswered { attempt: 1, outcome: Outcome::Unknown(fault()) },
+        at(901),
+    );
+    let told = |state| Fact::Queried { attempt: 1, outcome: Outcome::Ok(state) };
+    let payable = apply(&asked, told(OrderState::Payable), at(90_000));
+    assert_eq!(name(&payable.attempts[0].state), "closing_shown");
+    assert_eq!(payable.status(), Status::Expiring);
+    let gone = apply(&asked, told(OrderState::NotFound), at(90_000));
+    assert_eq!(name(&gone.attempts[0].state), "lapsed");
+}
+
+#[test]
+fn rule_14_a_return_by_close_is_booked_also_after_a_notification_of_the_success() {
+    let code = begin(&open(), Method::Alipay, at(0));
+    let orphan =
+        apply(&code, Fact::Created { attempt: 1, outcome: Outcome::Unknown(fault()) }, at(1));
+    let paid =
+        apply(&orphan, Fact::Noticed { attempt: 1, state: OrderState::Paid(receipt()) }, at(2));
+    assert_eq!(paid.status(), Status::Paid);
+    let returned = CloseState::PaidAndRefunded(receipt());
+    let told =
+        apply(&paid, Fact::CloseAnswered { attempt: 1, outcome: Outcome::Ok(returned) }, at(3));
+    assert_eq!(told.status(), Status::Refunded);
+}
+
+#[test]
+fn rule_5_an_answer_to_an_earlier_question_is_no_try_to_close() {
+    let code = begin(&open(), Method::Alipay, at(0));
+    let shown =
+        apply(&code, Fact::Created { attempt: 1, outcome: Outcome::Ok(presented()) }, at(1));
+    let asked = apply(&shown, Fact::SwitchAsked, at(2));
+    let early = Fact::Queried { attempt: 1, outcome: Outcome::Ok(OrderState::Payable) };
+    let told = apply(&asked, early, at(3));
+    assert_eq!(told.due(&policy()).unwrap(), (at(2), Task::Close(1)), "it is still to be closed");
+    assert_eq!(told.may_attempt(Flow::Presented, at(3)), Err(Blocked::StillShown(1)));
+}
+
+#[test]
+fn rule_17_a_stuck_refund_is_not_hidden_behind_another_review() {
+    let code = begin(&open(), Method::Alipay, at(0));
+    let orphan =
+        apply(&code, Fact::Created { attempt: 1, outcome: Outcome::Unknown(fault()) }, at(1));
+    let other = begin(&orphan, Method::Alipay, at(1));
+    let paid = |p: &Payment, attempt| {
+        apply(p, Fact::Noticed { attempt, state: OrderState::Paid(receipt()) }, at(3))
+    };
+    let twice = paid(&paid(&other, 2), 1);
+    let flagged = twice.flag(Review::WrongAmount, at(4)).payment;
+    let sent = flagged.send_refund(1, at(4), at(7)).unwrap().unwrap().payment;
+    let failed = Outcome::Ok(RefundState::Failed(fault()));
+    let stuck = apply(&sent, Fact::RefundAnswered { refund: 1, outcome: failed }, at(5));
+    assert_eq!(stuck.review, Some(Review::RefundStuck));
+}

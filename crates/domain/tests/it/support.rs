@@ -28,6 +28,7 @@ pub(crate) fn terms(token: bool) -> Terms {
         device: Device::Qr,
         token: token.then(|| "pm_1".to_owned()),
         metadata: Default::default(),
+        pinned: None,
     }
 }
 

@@ -23,11 +23,25 @@ impl Clock for Wound {
 
 impl Wound {
     pub(crate) fn wind(&self, secs: i64) {
-        self.0.fetch_add(secs * 1_000_000, Ordering::SeqCst);
+        self.wind_ms(secs * 1_000);
+    }
+
+    pub(crate) fn wind_ms(&self, ms: i64) {
+        self.0.fetch_add(ms * 1_000, Ordering::SeqCst);
+    }
+
+    pub(crate) fn new() -> Wound {
+        Wound(AtomicI64::new(1_700_000_000_000_000))
     }
 }
 
-struct Counted(AtomicU64);
+pub(crate) struct Counted(AtomicU64);
+
+impl Counted {
+    pub(crate) fn from(first: u64) -> Counted {
+        Counted(AtomicU64::new(first))
+    }
+}
 
 impl Entropy for Counted {
     fn uuid(&self, now: Timestamp) -> Uuid {
@@ -78,7 +92,7 @@ pub(crate) fn receipt(money: Money) -> Receipt {
     Receipt { reference: "2026".into(), captured: money, paid_at: None }
 }
 
-fn good(op: &Operation) -> Answer {
+pub(crate) fn good(op: &Operation) -> Answer {
     match op {
         Operation::Create(order) if order.flow == Flow::Direct => {
             Answer::Create(Outcome::Ok(Created::Paid(receipt(order.money))))
@@ -108,12 +122,12 @@ pub(crate) struct World {
 
 pub(crate) fn world() -> World {
     let script = Arc::new(Script::default());
-    let clock = Arc::new(Wound(AtomicI64::new(1_700_000_000_000_000)));
+    let clock = Arc::new(Wound::new());
     let parts = Parts {
         store: Arc::new(MemoryStore::new()),
         caller: script.clone(),
         clock: clock.clone(),
-        entropy: Arc::new(Counted(AtomicU64::new(1))),
+        entropy: Arc::new(Counted::from(1)),
         render: Arc::new(NoMessages),
         owner: "test".into(),
     };
@@ -126,7 +140,7 @@ pub(crate) fn world() -> World {
     World { engine: Arc::new(engine), script, clock }
 }
 
-fn channel(name: &str, methods: &[(Method, Flow)]) -> Channel {
+pub(crate) fn channel(name: &str, methods: &[(Method, Flow)]) -> Channel {
     let waits = vec![Duration::from_secs(5)];
     Channel {
         id: ChannelId::new(name).unwrap(),
@@ -141,6 +155,7 @@ fn channel(name: &str, methods: &[(Method, Flow)]) -> Channel {
             closing: providers::Closing::Proven,
         },
         call_timeout: Duration::from_secs(3),
+        max_per_second: None,
     }
 }
 
@@ -167,6 +182,7 @@ pub(crate) fn wish(order: &str, methods: &[Method], token: Option<&str>) -> NewP
             device: Device::Qr,
             token: token.map(str::to_owned),
             metadata: Default::default(),
+            pinned: None,
         },
         expires_in: None,
     }

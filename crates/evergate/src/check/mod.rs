@@ -3,17 +3,18 @@
 mod findings;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{ChannelId, Timestamp};
-use providers::{CertificateInfo, ChannelSettings, Driver, Probe, ProbeLayer};
+use incidents::layers::{self, Layer, Probed, Target};
+use providers::{CertificateInfo, ChannelSettings, Driver};
 
 pub use findings::{Finding, Findings, Level};
 
 use crate::args::CheckArgs;
 use crate::config::Config;
 use crate::lang::Lang;
+use crate::wire;
 
 /// A certificate that ends within this is worth a warning.
 const NEAR_END: Duration = Duration::from_secs(30 * 86_400);
@@ -100,7 +101,7 @@ async fn channel(
     }
     let driver = crate::clock::driver();
     match driver.set_channel(id.clone(), codec, &limits) {
-        Ok(()) => ask(&Arc::new(driver), id, settings, found).await,
+        Ok(()) => ask(&driver, &wire::target(id, settings, &limits), found).await,
         Err(error) => {
             let fix = "install the system's TLS certificates (Debian: ca-certificates), or set \
                        ca_file";
@@ -146,73 +147,50 @@ fn day(at: Timestamp) -> String {
         .map_or_else(|_| "?".to_owned(), |t| t.strftime("%Y-%m-%d").to_string())
 }
 
-/// Asks a harmless signed question, and says how far it came.
-async fn ask(
-    driver: &Arc<Driver>,
-    id: &ChannelId,
-    settings: &ChannelSettings,
-    found: &mut Findings,
-) {
-    let probe = driver.probe(id, &settings.probe_operation()).await;
-    judge_probe(id, &probe, found);
-    if let Some(skew) = probe.clock_skew_s {
+/// Looks at the provider layer by layer, and says how far it came.
+async fn ask(driver: &Driver, target: &Target, found: &mut Findings) {
+    let id = &target.channel;
+    let probed = layers::probe(driver, target, crate::clock::now()).await;
+    judge_probe(id, &probed, found);
+    if let Some(ending) = &probed.certificate {
+        let certificate = CertificateInfo {
+            name: found.lang.pick("provider's certificate", "服务商证书").to_owned(),
+            subject: ending.subject.clone(),
+            not_before: Timestamp::EPOCH,
+            not_after: ending.not_after,
+        };
+        judge_certificate(id, &certificate, probed.at, found);
+    }
+    if let Some(skew) = probed.clock_skew_s {
         judge_clock(id, skew, found);
     }
 }
 
-fn judge_probe(id: &ChannelId, probe: &Probe, found: &mut Findings) {
+fn judge_probe(id: &ChannelId, probed: &Probed, found: &mut Findings) {
     let lang = found.lang;
-    let why = probe.fault.as_ref().map_or(String::new(), |f| format!("{}: {}", f.code, f.detail));
-    let (layer, fix) = match probe.reached {
-        ProbeLayer::Accepted => {
+    let signed = lang.pick("signed call", "签名调用");
+    match &probed.broken {
+        None if probed.crowded => found.warning(
+            id.as_str(),
+            lang.pick("local", "本地"),
+            lang.pick("the question could not be asked", "无法发起查询").to_owned(),
+            lang.pick("raise max_in_flight", "请提高 max_in_flight"),
+        ),
+        None => {
+            let last = probed.times.last().map_or(0, |(_, took)| took.as_millis());
             let text = lang.pick(
-                format!("the provider accepted it in {} ms", probe.took.as_millis()),
-                format!("服务商已接受，用时 {} 毫秒", probe.took.as_millis()),
+                format!("the provider accepted it in {last} ms"),
+                format!("服务商已接受，用时 {last} 毫秒"),
             );
-            found.ok(id.as_str(), lang.pick("signed call", "签名调用"), text);
-            return;
+            found.ok(id.as_str(), signed, text);
         }
-        ProbeLayer::Answered => (
-            lang.pick("signed call", "签名调用"),
-            lang.pick(
-                "the provider refused the credentials or the answer does not prove itself: \
-                 compare app id, keys and certificates with the provider's console",
-                "服务商拒绝了凭据，或应答无法验签：请与服务商后台核对应用号、密钥和证书",
-            ),
-        ),
-        ProbeLayer::Http => (
-            "http",
-            lang.pick(
-                "connected, but no whole answer: check base_url and the proxy between",
-                "已连接但没有完整应答：请检查 base_url 和中间代理",
-            ),
-        ),
-        ProbeLayer::Tls => (
-            "tls",
-            lang.pick(
-                "check base_url, the system's TLS certificates, or set ca_file",
-                "请检查 base_url、系统 TLS 证书，或设置 ca_file",
-            ),
-        ),
-        ProbeLayer::Connect => (
-            "connect",
-            lang.pick(
-                "nothing listens there, or a firewall is between",
-                "对方未监听，或被防火墙拦截",
-            ),
-        ),
-        ProbeLayer::Dns => (
-            "dns",
-            lang.pick(
-                "the name has no address: check base_url and DNS",
-                "域名无法解析：请检查 base_url 和 DNS",
-            ),
-        ),
-        ProbeLayer::Local => {
-            (lang.pick("local", "本地"), lang.pick("see the message", "见错误信息"))
+        Some(broken) => {
+            let what = if broken.layer == Layer::Signed { signed } else { broken.layer.name() };
+            let why = format!("{}: {}", broken.code, broken.detail);
+            let [en, zh] = layers::advice(broken.layer);
+            found.error(id.as_str(), what, why, lang.pick(en, zh));
         }
-    };
-    found.error(id.as_str(), layer, why, fix);
+    }
 }
 
 fn judge_clock(id: &ChannelId, skew_s: i64, found: &mut Findings) {

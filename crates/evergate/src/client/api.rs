@@ -106,6 +106,16 @@ impl Api {
         self.send(request).await
     }
 
+    /// Takes something away.
+    ///
+    /// # Errors
+    /// When the gateway refuses or does not answer.
+    pub async fn delete(&self, path: &str, query: &[(&str, String)]) -> Result<Value, ApiError> {
+        let mut url = self.url(path)?;
+        url.query_pairs_mut().extend_pairs(query.iter().map(|(n, v)| (*n, v.as_str())));
+        self.send(self.http.request(Method::DELETE, url)).await.map(|(_, value)| value)
+    }
+
     fn url(&self, path: &str) -> Result<reqwest::Url, ApiError> {
         let text = format!("{}{path}", self.base);
         reqwest::Url::parse(&text)

@@ -1,13 +1,18 @@
 //! The commands that talk to a running gateway.
 
 mod api;
+mod route;
 mod show;
+mod signals;
+mod watch;
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 pub use api::{Api, ApiError};
+pub use route::route;
 pub(crate) use show::table;
+pub use signals::{maintenance, signals};
 
 use crate::args::{ChannelsCommand, MessagesCommand, PaymentFilter, PaymentsCommand, ServerArgs};
 use crate::lang::Lang;
@@ -86,7 +91,8 @@ fn query(filter: &PaymentFilter) -> Vec<(&'static str, String)> {
     ];
     let given = given.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
     let review = filter.review.then(|| ("review", "true".to_owned()));
-    given.chain(review).chain([("limit", filter.limit.to_string())]).collect()
+    let synthetic = filter.synthetic.then(|| ("synthetic", "true".to_owned()));
+    given.chain(review).chain(synthetic).chain([("limit", filter.limit.to_string())]).collect()
 }
 
 fn without_nulls(mut value: Value) -> Value {
@@ -106,6 +112,9 @@ pub async fn channels(command: ChannelsCommand, style: Style) -> Result<String> 
             let channels = api(&server)?.get("/v1/channels", &[]).await?;
             return Ok(style.render(&channels, show::channels));
         }
+        ChannelsCommand::Watch { interval, once, server } => {
+            return watch::watch(&api(&server)?, (!once).then_some(interval), style).await;
+        }
         ChannelsCommand::Disable { name, reason, period, until, method, server } => {
             let path = path("/v1/channels/", &name, "/disable")?;
             let until = until.map(|until| until.to_string());
@@ -114,6 +123,19 @@ pub async fn channels(command: ChannelsCommand, style: Style) -> Result<String> 
                 "reason": reason, "for_s": for_s, "until": until, "method": method,
             });
             (server, path, body)
+        }
+        ChannelsCommand::Prefer { name, reason, period, until, method, server } => {
+            let path = path("/v1/channels/", &name, "/prefer")?;
+            let until = until.map(|until| until.to_string());
+            let for_s = period.map(|period| period.as_secs().max(1));
+            let body = json!({
+                "reason": reason, "for_s": for_s, "until": until, "method": method,
+            });
+            (server, path, body)
+        }
+        ChannelsCommand::Release { name, reason, method, server } => {
+            let path = path("/v1/channels/", &name, "/release")?;
+            (server, path, json!({ "reason": reason, "method": method }))
         }
         ChannelsCommand::Enable { name, reason, method, server } => {
             let path = path("/v1/channels/", &name, "/enable")?;

@@ -15,7 +15,7 @@ pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-fn text(value: &Value, name: &str) -> String {
+pub(super) fn text(value: &Value, name: &str) -> String {
     match &value[name] {
         Value::Null => "–".to_owned(),
         Value::String(text) => text.clone(),
@@ -27,7 +27,7 @@ fn money(payment: &Value) -> String {
     format!("{} {}", text(payment, "amount_text"), text(payment, "currency"))
 }
 
-fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+pub(super) fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
     value[name].as_array().map_or(&[], Vec::as_slice)
 }
 
@@ -135,8 +135,8 @@ pub(super) fn refund(made: &Value, lang: Lang) -> String {
 pub(super) fn channels(value: &Value, lang: Lang) -> String {
     let found = list(value, "channels");
     let mut table = table(lang.pick(
-        ["channel", "provider", "method", "health", "good", "bad", "disabled"],
-        ["通道", "服务商", "方式", "健康", "成功", "失败", "停用"],
+        ["channel", "provider", "method", "health", "good", "bad", "disabled", "preferred"],
+        ["通道", "服务商", "方式", "健康", "成功", "失败", "停用", "优先"],
     ));
     for channel in found {
         for method in list(channel, "methods") {
@@ -147,14 +147,15 @@ pub(super) fn channels(value: &Value, lang: Lang) -> String {
                 text(method, "health"),
                 text(method, "successes"),
                 text(method, "failures"),
-                disabled(&method["disabled"], lang),
+                by_hand(&method["disabled"], lang),
+                by_hand(&method["preferred"], lang),
             ]);
         }
     }
     table.to_string()
 }
 
-fn disabled(by: &Value, lang: Lang) -> String {
+fn by_hand(by: &Value, lang: Lang) -> String {
     if by.is_null() {
         return "–".to_owned();
     }

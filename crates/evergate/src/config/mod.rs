@@ -3,8 +3,11 @@
 
 mod model;
 mod read;
+mod routing;
 mod rules;
+mod signals;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +16,7 @@ use providers::{
     AlipaySettings, ChannelSettings, PaypalSettings, SettingError, StripeSettings,
     UnionPaySettings, WechatPaySettings,
 };
+use resilience::{FeeTable, Guide};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -21,6 +25,7 @@ pub use model::{
     StoreSection,
 };
 use read::Reader;
+pub use signals::SignalsSections;
 
 /// Every setting with its default and what it does; what `evergate config default` prints.
 pub const REFERENCE: &str = include_str!("../evergate.default.toml");
@@ -45,6 +50,10 @@ pub struct Config {
     pub policy: PolicySection,
     /// `[health]`
     pub health: resilience::Settings,
+    /// `[routing]` and each channel's `[[channels.fees]]`
+    pub guide: Guide,
+    /// `[probes]`, `[[maintenance]]`, `[[status_feeds]]` and `[[downtime_senders]]`
+    pub signals: SignalsSections,
     /// Where things are written, so that later mistakes can say so.
     places: Places,
 }
@@ -165,8 +174,21 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 8] =
-    ["server", "store", "log", "api_keys", "merchants", "channels", "policy", "health"];
+const SECTIONS: [&str; 13] = [
+    "server",
+    "store",
+    "log",
+    "api_keys",
+    "merchants",
+    "channels",
+    "policy",
+    "health",
+    "routing",
+    "probes",
+    "maintenance",
+    "status_feeds",
+    "downtime_senders",
+];
 
 fn read_document<'t>(
     reader: &mut Reader<'t>,
@@ -178,7 +200,7 @@ fn read_document<'t>(
         reader.note(key.span(), key.get_ref(), "there is no such table", &fix);
     }
     let mut places = Places::new();
-    let channels = read_channels(reader, document, folder, &mut places);
+    let (channels, fees) = read_channels(reader, document, folder, &mut places);
     let merchants = list(reader, document, "merchants");
     let mut config = Config {
         server: section(reader, document, "server").unwrap_or_default(),
@@ -189,6 +211,13 @@ fn read_document<'t>(
         channels,
         policy: section(reader, document, "policy").unwrap_or_default(),
         health: section(reader, document, "health").unwrap_or_default(),
+        guide: routing::guide(reader, document, &named_channels(document), fees),
+        signals: SignalsSections {
+            probes: section(reader, document, "probes").unwrap_or_default(),
+            maintenance: list(reader, document, "maintenance"),
+            feeds: list(reader, document, "status_feeds"),
+            senders: list(reader, document, "downtime_senders"),
+        },
         places,
     };
     if config.store.path.is_relative() {
@@ -201,6 +230,7 @@ fn read_document<'t>(
         }
     }
     rules::check(reader, document, &config);
+    signals::check(reader, document, &config.signals, &named_channels(document));
     Some(config)
 }
 
@@ -247,11 +277,12 @@ fn read_channels<'t>(
     document: &DeTable<'t>,
     folder: &Path,
     places: &mut Places,
-) -> Vec<(ChannelId, ChannelSettings)> {
+) -> (Vec<(ChannelId, ChannelSettings)>, BTreeMap<ChannelId, FeeTable>) {
     let mut channels: Vec<(ChannelId, ChannelSettings)> = Vec::new();
+    let mut prices = BTreeMap::new();
     for (index, value) in tables(reader, document, "channels").into_iter().enumerate() {
         let before = reader.mistakes.len();
-        let Some((id, settings)) = read_channel(reader, index, &value) else { continue };
+        let Some((id, settings, fees)) = read_channel(reader, index, &value) else { continue };
         if reader.mistakes.len() > before {
             continue;
         }
@@ -263,9 +294,26 @@ fn read_channels<'t>(
         remember(reader, places, &id, &value);
         let mut settings = settings;
         settings.rebase(folder);
+        prices.extend(fees.map(|fees| (id.clone(), fees)));
         channels.push((id, settings));
     }
-    channels
+    (channels, prices)
+}
+
+/// The names of all channels, those that could not be read as well: a rule that speaks of one
+/// of these is no mistake.
+fn named_channels(document: &DeTable<'_>) -> Vec<ChannelId> {
+    let Some(DeValue::Array(channels)) = document.get("channels").map(Spanned::get_ref) else {
+        return Vec::new();
+    };
+    let name = |value: &Spanned<DeValue<'_>>| match value.get_ref() {
+        DeValue::Table(table) => match table.get("name")?.get_ref() {
+            DeValue::String(name) => ChannelId::new(name).ok(),
+            _ => None,
+        },
+        _ => None,
+    };
+    channels.iter().filter_map(name).collect()
 }
 
 /// Keeps the place of a channel's keys, for mistakes that are found when it is built.
@@ -285,13 +333,13 @@ fn remember<'t>(
     }
 }
 
-/// One channel. The two fields that every provider shares are taken out first, so that errors
-/// about the others know their place (serde's tagged enums lose it).
+/// One channel with its price list. The fields that every provider shares are taken out first,
+/// so that errors about the others know their place (serde's tagged enums lose it).
 fn read_channel<'t>(
     reader: &mut Reader<'t>,
     index: usize,
     value: &Spanned<DeValue<'t>>,
-) -> Option<(ChannelId, ChannelSettings)> {
+) -> Option<(ChannelId, ChannelSettings, Option<FeeTable>)> {
     let at = format!("channels[{index}]");
     let DeValue::Table(table) = value.get_ref() else {
         reader.note(value.span(), &at, "it must be a table", "write it as `[[channels]]`");
@@ -308,6 +356,7 @@ fn read_channel<'t>(
         }
     });
     let at = id.as_ref().map_or(at, |id| format!("channels.{id}"));
+    let fees = table.remove("fees").map(|fees| routing::fees(reader, &at, &fees));
     let rest = Spanned::new(value.span(), DeValue::Table(table));
     let provider = provider?;
     let settings = match provider.get_ref().as_str() {
@@ -343,7 +392,7 @@ fn read_channel<'t>(
             None
         }
     };
-    Some((id?, settings?))
+    Some((id?, settings?, fees))
 }
 
 /// A required text, taken out of the table.

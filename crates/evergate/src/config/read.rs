@@ -54,6 +54,12 @@ impl<'t> Reader<'t> {
         });
     }
 
+    /// Where a text begins within a place, if it is written there as it reads.
+    pub(super) fn find(&self, within: &Range<usize>, text: &str) -> Option<usize> {
+        let start = self.text.get(within.clone())?.find(text)?;
+        Some(within.start + start)
+    }
+
     /// Line and column, both from 1, of a byte of the text.
     pub(super) fn position(&self, at: usize) -> (usize, usize) {
         let before = self.text.get(..at.min(self.text.len())).unwrap_or(self.text);

@@ -69,6 +69,11 @@ fn keys<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, config: &Config) {
         } else if !seen.insert(key.hash.to_ascii_lowercase()) {
             note("hash", "another key has the same hash", "make one key for each holder");
         }
+        let reserved = |m: &domain::MerchantId| m.as_str() == domain::SYNTHETIC_MERCHANT;
+        if key.merchant.as_ref().is_some_and(reserved) {
+            let fix = "give the key another merchant";
+            note("merchant", "this name is kept for Evergate's own synthetic payments", fix);
+        }
         if key.role == server::Role::Merchant && key.merchant.is_none() {
             let fix = "add `merchant = \"...\"`, or give it the role operator";
             note("merchant", "a key of the role merchant needs one", fix);
@@ -140,18 +145,41 @@ fn health<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, health: &resilien
             reader.note(span, &format!("health.{key}"), rule, fix);
         }
     };
-    let share = |x: f64| x > 0.0 && x < 1.0;
+    let text = "it must be a number from 10 to 1e12";
+    let arl = (10.0..=1e12).contains(&health.false_alarm_outcomes);
+    rule("false_alarm_outcomes", arl, text, "the default is 4000000.0");
     let text = "it must be above 0 and below 1";
-    rule("base_failure_rate", share(health.base_failure_rate), text, "the default is 0.005");
-    rule("fault_failure_rate", share(health.fault_failure_rate), text, "the default is 0.3");
-    let above = health.fault_failure_rate > health.base_failure_rate;
-    let text = "it must be above base_failure_rate";
-    rule("fault_failure_rate", above, text, "the defaults are 0.3 and 0.005");
-    let ordered = health.suspect_threshold > 0.0 && health.threshold >= health.suspect_threshold;
-    let text = "it must hold 0 < suspect_threshold <= threshold";
-    rule("threshold", ordered, text, "the defaults are 4.0 and 11.5");
+    for (key, value, fix) in [
+        ("technical_base", health.technical_base, "the default is 0.995"),
+        ("approval_base", health.approval_base, "the default is 0.9"),
+    ] {
+        rule(key, value > 0.0 && value < 1.0, text, fix);
+    }
+    let text = "it must be from 0 to 1";
+    for (key, value, fix) in [
+        ("explore", health.explore, "the default is 0.005"),
+        ("explore_doubtful", health.explore_doubtful, "the default is 0.03"),
+        ("explore_hopeful", health.explore_hopeful, "the default is 0.03"),
+        ("near_success", health.near_success, "the default is 0.002"),
+        ("retry_share", health.retry_share, "the default is 0.1"),
+    ] {
+        rule(key, (0.0..=1.0).contains(&value), text, fix);
+    }
+    let text = "it must be above 0 and at most 1000 nats";
+    for (key, value, fix) in [
+        ("suspect_nats", health.suspect_nats, "the default is 3.0"),
+        ("relapse_nats", health.relapse_nats, "the default is 8.0"),
+        ("recover_nats", health.recover_nats, "the default is 6"),
+        ("silence_nats", health.silence_nats, "the default is 11.0"),
+    ] {
+        rule(key, value > 0.0 && value <= 1_000.0, text, fix);
+    }
     let text = "it must be at least 1";
-    rule("consecutive_failures", health.consecutive_failures > 0, text, "the default is 3");
     rule("hold_off_ms", health.hold_off_ms > 0, text, "the default is 5000");
-    rule("probes_to_ramp", health.probes_to_ramp > 0, text, "the default is 3");
+    let ordered = health.hold_off_max_ms >= health.hold_off_ms;
+    let rule_text = "it must be at least hold_off_ms";
+    rule("hold_off_max_ms", ordered, rule_text, "the default is 1800000");
+    rule("probe_every_ms", health.probe_every_ms > 0, text, "the default is 10000");
+    rule("ramp_step_ms", health.ramp_step_ms > 0, text, "the default is 8000");
+    rule("ramp_outcomes", health.ramp_outcomes > 0, text, "the default is 10");
 }

@@ -62,7 +62,7 @@ pub struct Totals {
 /// Whether a payment went elsewhere because its preferred channel was down or had failed.
 fn is_rerouted(payment: &Payment) -> bool {
     payment.attempts.iter().any(|a| {
-        a.choice.reason != "preferred"
+        (a.choice.reason.starts_with("failover") || a.choice.reason.contains(" is "))
             && matches!(
                 a.state,
                 AttemptState::Presented { .. }
@@ -92,7 +92,7 @@ pub(super) fn totals(payments: &[Payment]) -> Totals {
             let done = matches!(refund.progress, RefundProgress::Succeeded { .. });
             match refund.reason {
                 RefundReason::Merchant => totals.refunds += u64::from(done),
-                RefundReason::Duplicate | RefundReason::Late => {
+                RefundReason::Duplicate | RefundReason::Late | RefundReason::Synthetic => {
                     totals.refunded_seconds += u64::from(done);
                 }
             }

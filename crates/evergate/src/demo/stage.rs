@@ -34,6 +34,8 @@ not_found_settles_ms = 3000
 [health]
 hold_off_ms = 1500
 hold_off_max_ms = 6000
+probe_every_ms = 1000
+ramp_step_ms = 1500
 ";
 
 /// Added to every channel.

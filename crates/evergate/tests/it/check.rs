@@ -169,11 +169,11 @@ async fn an_unreachable_provider_is_told_with_its_layer() {
     let (code, result) = fixture.check(&fixture.text("http://127.0.0.1:1"), &[]).await;
     assert_eq!(code, 2, "{result:#}");
     let names = [
-        "alipay-main connect",
-        "wechat-main connect",
-        "stripe-main connect",
-        "unionpay-main connect",
-        "paypal-main connect",
+        "alipay-main tcp",
+        "wechat-main tcp",
+        "stripe-main tcp",
+        "unionpay-main tcp",
+        "paypal-main tcp",
     ];
     assert_eq!(errors(&result), names, "{result:#}");
 }

@@ -43,8 +43,9 @@ late_after_expiry = "keep"
 expiry_s = 10
 
 [health]
-base_failure_rate = 0.5
-fault_failure_rate = 0.3
+technical_base = 1.5
+hold_off_ms = 5000
+hold_off_max_ms = 1000
 "#;
 
 #[test]

@@ -7,5 +7,7 @@ mod commands;
 mod config;
 mod crash;
 mod demo;
+mod routing;
 mod service;
+mod signals;
 mod support;

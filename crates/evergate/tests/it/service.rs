@@ -121,6 +121,15 @@ fn look_around(town: &Town) {
     let shown = town.command(&town.api_key, &["payments", "show", &id]);
     assert!(stdout(&shown).contains("attempt_started"), "{}", stdout(&shown));
 
+    let seen =
+        json_of(&town.command(&town.operator_key, &["channels", "watch", "--once", "--json"]));
+    assert_eq!(seen["channels"][0]["methods"][0]["health"], "healthy", "{seen}");
+    let frame =
+        stdout(&town.command(&town.operator_key, &["channels", "watch", "--once", "--lang", "en"]));
+    for part in ["statistic", "alipay-main", "retries left"] {
+        assert!(frame.contains(part), "{part} is not in\n{frame}");
+    }
+
     let off = ["channels", "disable", "alipay-main", "--reason", "maintenance", "--for", "5m"];
     let refused = town.command(&town.api_key, &off);
     assert_eq!(code(&refused), 2, "a merchant may not");

@@ -72,6 +72,8 @@ pub struct AlipaySettings {
     /// The most calls at once.
     #[serde(default = "default_max_in_flight")]
     pub max_in_flight: usize,
+    /// The most new payments a second that it is given; no limit by default.
+    pub max_per_second: Option<u32>,
     /// A part of the methods; all by default.
     pub methods: Option<Vec<Method>>,
     /// A part of the currencies.

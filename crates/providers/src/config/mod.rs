@@ -119,6 +119,17 @@ impl ChannelSettings {
         }
     }
 
+    /// The provider's address, as it is configured.
+    pub fn base_url(&self) -> &str {
+        match self {
+            ChannelSettings::Alipay(settings) => settings.common().base_url,
+            ChannelSettings::WechatPay(settings) => settings.common().base_url,
+            ChannelSettings::UnionPay(settings) => settings.common().base_url,
+            ChannelSettings::Stripe(settings) => settings.common().base_url,
+            ChannelSettings::Paypal(settings) => settings.common().base_url,
+        }
+    }
+
     /// A signed question that changes nothing: about an order number that is never given out.
     pub fn probe_operation(&self) -> Operation {
         let (method, currency) = match self {
@@ -150,6 +161,7 @@ pub(crate) struct Common<'s> {
     pub(crate) timeout_ms: u64,
     pub(crate) connect_timeout_ms: u64,
     pub(crate) max_in_flight: usize,
+    pub(crate) max_per_second: Option<u32>,
     pub(crate) methods: Option<&'s [Method]>,
     pub(crate) currencies: Option<&'s [Currency]>,
     pub(crate) amount_min_minor: Option<i64>,
@@ -231,10 +243,14 @@ impl Common<'_> {
         mistakes.within("timeout_ms", self.timeout_ms, 100, 120_000);
         mistakes.within("connect_timeout_ms", self.connect_timeout_ms, 10, 60_000);
         mistakes.within("max_in_flight", self.max_in_flight as u64, 1, 100_000);
+        if let Some(most) = self.max_per_second {
+            mistakes.within("max_per_second", most.into(), 1, 100_000);
+        }
         CallLimits {
             connect_timeout: Duration::from_millis(self.connect_timeout_ms),
             timeout: Duration::from_millis(self.timeout_ms),
             max_in_flight: self.max_in_flight,
+            max_per_second: self.max_per_second,
             roots: self.roots(mistakes),
         }
     }

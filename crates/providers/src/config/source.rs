@@ -105,6 +105,7 @@ macro_rules! common {
             timeout_ms: $settings.timeout_ms,
             connect_timeout_ms: $settings.connect_timeout_ms,
             max_in_flight: $settings.max_in_flight,
+            max_per_second: $settings.max_per_second,
             methods: $settings.methods.as_deref(),
             currencies: $settings.currencies.as_deref(),
             amount_min_minor: $settings.amount_min_minor,

@@ -55,6 +55,8 @@ pub struct CallLimits {
     pub timeout: Duration,
     /// Calls at once; one more is refused and not queued.
     pub max_in_flight: usize,
+    /// New payments a second, which routing keeps to; `None` is no limit.
+    pub max_per_second: Option<u32>,
     /// Whose TLS certificates are believed.
     pub roots: Roots,
 }

@@ -91,6 +91,8 @@ pub struct UnionPaySettings {
     /// The most calls at once.
     #[serde(default = "default_max_in_flight")]
     pub max_in_flight: usize,
+    /// The most new payments a second that it is given; no limit by default.
+    pub max_per_second: Option<u32>,
     /// `union_pay` alone by default; `card` beside it offers the cashier, which takes UnionPay
     /// cards only, to customers who pay by card.
     #[serde(default = "union_pay_only")]

@@ -155,3 +155,27 @@ async fn two_accounts_of_one_provider_have_books_and_faults_of_their_own() {
     assert_eq!(sandbox.pay(&target).await.unwrap().account, "two");
     sandbox.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_page_says_what_it_is_told_to_say() {
+    let stripe = Stripe::start().await;
+    let base = stripe.sandbox.base_url();
+    let (_, page) = call(&base, "GET", "/sandbox/status/summary.json", "").await;
+    assert_eq!(page["components"][0]["name"], "st");
+    assert_eq!(page["components"][0]["status"], "operational");
+    let told = r#"{"components":{"st":"major_outage"}}"#;
+    assert_eq!(call(&base, "POST", "/sandbox/status", told).await.0, 200);
+    let url = format!("{base}/sandbox/status/summary.json");
+    let answer = http().get(&url).send().await.unwrap();
+    let etag = answer.headers()["etag"].clone();
+    let page: Value = answer.json().await.unwrap();
+    assert_eq!(page["components"][0]["status"], "major_outage");
+    let same = http().get(&url).header("if-none-match", &etag).send().await.unwrap();
+    assert_eq!(same.status(), 304);
+    assert_eq!(call(&base, "POST", "/sandbox/status", r#"{"parts":1}"#).await.0, 400);
+    assert_eq!(call(&base, "DELETE", "/sandbox/status", "").await.0, 200);
+    let changed = http().get(&url).header("if-none-match", &etag).send().await.unwrap();
+    assert_eq!(changed.status(), 200);
+    assert_eq!(call(&base, "PUT", "/sandbox/status", "").await.0, 405);
+    stripe.sandbox.shutdown().await;
+}

@@ -34,6 +34,31 @@ async fn an_operator_takes_a_channel_out_and_puts_it_back() {
 }
 
 #[tokio::test]
+async fn a_channels_health_is_told_with_its_evidence_and_as_metrics() {
+    let world = world().await;
+    world.pay(order("SO-1")).await;
+    let listed = world.get(&world.li, "/v1/channels").await.json();
+    let method = &listed["channels"][0]["methods"][0];
+    assert_eq!((&method["health"], &method["cause"]), (&json!("healthy"), &Value::Null));
+    assert_eq!((&method["share"], &method["has_room"]), (&json!(100), &json!(true)));
+    assert_eq!((&method["successes"], &method["failures"]), (&json!(1), &json!(0)));
+    assert!(method["threshold"].as_f64().unwrap() > method["statistic"].as_f64().unwrap());
+    assert!(method["technical_base"].as_f64().unwrap() > 0.99);
+    assert_eq!(method["latency"]["slow"], false);
+    assert_eq!(method["silence"]["calls"]["threshold"], 11.0);
+    assert_eq!(method["silence"]["unpaid_codes"], 1);
+    assert_eq!((&method["issuers"], &method["last_change"]), (&json!([]), &Value::Null));
+    assert_eq!(listed["fleet"]["changes"], json!([]));
+    assert!(listed["fleet"]["retries_left"].as_f64().unwrap() > 0.0);
+
+    let metrics = world.get("", "/metrics").await.text;
+    let state = r#"evergate_cell_state{channel="alipay-main",method="alipay",state="healthy"} 1"#;
+    for line in [state, "evergate_cell_threshold_nats{", "evergate_retries_left "] {
+        assert!(metrics.contains(line), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn controls_are_refused_with_reasons() {
     let world = world().await;
     let path = "/v1/channels/alipay-main/disable";

@@ -9,5 +9,7 @@ mod flaky;
 mod notifications;
 mod openapi;
 mod payments;
+mod route;
+mod signals;
 mod webhooks;
 mod world;

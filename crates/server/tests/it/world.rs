@@ -10,6 +10,8 @@ use async_trait::async_trait;
 use domain::Notice;
 use domain::*;
 use engine::*;
+use incidents::desk::{Signals, SignalsOptions};
+use incidents::downtime::{Form, Sender};
 use metrics_exporter_prometheus::PrometheusHandle;
 use providers::{
     Acknowledgement, Capabilities, Delivery, Forged, Provider, Reply, Stamp, Step, Unsupported,
@@ -61,6 +63,11 @@ pub(crate) struct Script {
 impl Script {
     pub(crate) fn next(&self, answers: impl IntoIterator<Item = Answer>) {
         self.answers.lock().unwrap().extend(answers);
+    }
+
+    /// Takes an answer that nobody asked for back.
+    pub(crate) fn take(&self) -> Option<Answer> {
+        self.answers.lock().unwrap().pop_front()
     }
 }
 
@@ -217,6 +224,7 @@ pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World
         id: channel_id(name),
         capabilities: capabilities(methods),
         call_timeout: Duration::from_secs(3),
+        max_per_second: None,
     });
     let options = Options::new(channels.collect());
     let engine = Arc::new(Engine::new(parts, options, resilience::Settings::default()));
@@ -238,11 +246,13 @@ pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World
         key("li", li_hash, Role::Operator, None),
     ])
     .unwrap();
+    let signals = signals(&engine);
     let app = App {
         engine: engine.clone(),
         codecs: Arc::new(codecs),
         entropy: entropy.clone(),
         keys,
+        signals: Some(signals),
         metrics: Some(metrics),
     };
     let mut limits = ServerOptions::new(SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -250,6 +260,18 @@ pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World
     let running = Server::start(app, limits).await.unwrap();
     let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
     World { engine, script, clock, store, entropy, running, http, shop, other, li }
+}
+
+/// The secret that signs for `partner`: 32 times the byte 7.
+pub(crate) const PARTNER_SECRET: &str = "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+
+/// Signals that look at nothing by themselves, and a partner that may tell of downtimes.
+fn signals(engine: &Arc<Engine>) -> Arc<Signals> {
+    let driver = providers::Driver::new(Arc::new(|| Timestamp::EPOCH), Arc::new(String::new));
+    let channel = ChannelId::new("stripe-main").unwrap();
+    let partner = Sender::new("partner", Form::Standard, channel, PARTNER_SECRET).unwrap();
+    let options = SignalsOptions { senders: vec![partner], ..SignalsOptions::default() };
+    Arc::new(Signals::new(Arc::clone(engine), Arc::new(driver), Vec::new(), options))
 }
 
 /// An answer, read whole.
@@ -300,6 +322,11 @@ impl World {
 
     pub(crate) async fn post(&self, key: &str, path: &str, body: &Value) -> Answered {
         let request = self.http.post(self.url(path)).bearer_auth(key).json(body);
+        Answered::of(request.send().await.unwrap()).await
+    }
+
+    pub(crate) async fn delete(&self, key: &str, path: &str) -> Answered {
+        let request = self.http.delete(self.url(path)).bearer_auth(key);
         Answered::of(request.send().await.unwrap()).await
     }
 

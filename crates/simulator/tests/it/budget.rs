@@ -6,6 +6,10 @@ use simulator::{Counts, Fault, Found, Point, Run, shrink, simulate};
 /// CI's budget.
 const SEEDS: u64 = 300;
 const PAYMENTS: usize = 40;
+/// Seeds that meet the rarest path, a channel that falls by codes that nobody pays: one crowd in
+/// twelve does. When a change of the engine takes it from them, `simulator --json` tells of
+/// others in `paths`.
+const RARE: [u64; 3] = [473, 521, 633];
 
 fn run_all(seeds: u64, runs: impl Fn(u64) -> Run + Sync) -> Counts {
     let (next, total) = (AtomicU64::new(0), Mutex::new(Counts::default()));
@@ -34,7 +38,8 @@ fn run_all(seeds: u64, runs: impl Fn(u64) -> Run + Sync) -> Counts {
 
 #[test]
 fn no_rule_breaks_and_every_path_is_met() {
-    let counts = run_all(SEEDS, |seed| Run::new(seed, PAYMENTS));
+    let mut counts = run_all(SEEDS, |seed| Run::new(seed, PAYMENTS));
+    counts.add(&run_all(RARE.len() as u64, |n| Run::new(RARE[n as usize], PAYMENTS)));
     assert_eq!(counts.missed(), Vec::<&str>::new(), "paths that were never reached");
     let never = Fault::ALL.iter().filter(|f| counts.faults[**f as usize] == 0);
     assert_eq!(never.map(|f| f.name()).collect::<Vec<_>>(), Vec::<&str>::new());

@@ -7,3 +7,4 @@ mod budget;
 mod found;
 mod planted;
 mod replay;
+mod rescue;

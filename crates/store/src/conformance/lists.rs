@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what is unwrapped is what the case demands")]
 #![expect(clippy::missing_panics_doc, reason = "a case panics when the engine fails it")]
 
-use domain::{Method, Payment, ProviderOrderNo, Review, Status};
+use domain::{Method, Payment, ProviderOrderNo, Purpose, Review, SYNTHETIC_MERCHANT, Status};
 
 use super::sample::{
     at, attempt, change, channel, create, created, fact, id, merchant, order, paid, shown,
@@ -74,6 +74,8 @@ pub async fn payments_are_listed_by_every_filter(store: Shared) {
     assert_eq!(ids(store, Filter { review: Some(false), ..all() }).await, [5, 3, 2, 1]);
     assert_eq!(ids(store, Filter { since: Some(at(3)), ..all() }).await, [5, 4, 3]);
     assert_eq!(ids(store, Filter { until: Some(at(3)), ..all() }).await, [2, 1]);
+    assert_eq!(ids(store, Filter { synthetic: Some(true), ..all() }).await, NONE);
+    assert_eq!(ids(store, Filter { synthetic: Some(false), ..all() }).await, [5, 4, 3, 2, 1]);
     let number = |number| Filter { number: Some(number), ..all() };
     assert_eq!(ids(store, number(ProviderOrderNo::of(id(2), 1))).await, [2]);
     assert_eq!(ids(store, number(ProviderOrderNo::of_refund(id(3), 1))).await, [3]);
@@ -107,6 +109,21 @@ pub async fn payments_are_counted_by_status(store: Shared) {
     fill(&*store).await;
     let counts = [(Status::RequiresCustomer, 1), (Status::Unavailable, 3), (Status::Paid, 1)];
     assert_eq!(store.count_by_status().await.unwrap(), counts);
+}
+
+/// Synthetic payments are told from real ones, and are no part of any count.
+pub async fn synthetic_payments_stay_apart(store: Shared) {
+    let mut change = change(created(1, merchant(SYNTHETIC_MERCHANT), order("alipay-1")), at(1));
+    change.payment.terms.purpose = Purpose::Synthetic;
+    change.payment.terms.pinned = Some(channel("alipay-main"));
+    done(&*store, change.clone()).await;
+    assert_eq!(store.count_by_status().await.unwrap(), []);
+    done(&*store, create(2)).await;
+    assert_eq!(store.count_by_status().await.unwrap(), [(Status::Unavailable, 1)]);
+    let only = |synthetic| Filter { synthetic: Some(synthetic), limit: 10, ..Filter::default() };
+    assert_eq!(ids(&*store, only(true)).await, [1]);
+    assert_eq!(ids(&*store, only(false)).await, [2]);
+    assert_eq!(store.payment(id(1)).await.unwrap(), Some(change.payment));
 }
 
 /// A healthy store says so.

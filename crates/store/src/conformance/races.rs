@@ -114,7 +114,7 @@ pub async fn one_of_many_wins_the_controls(store: Shared) {
     let wins = race(|n| {
         let store = store.clone();
         Box::pin(async move {
-            let next = Controls { version: 1, overrides: Vec::new() };
+            let next = Controls { version: 1, ..Controls::default() };
             let (by, reason) = (format!("operator-{n}"), "test".into());
             let line = AuditLine { at: at(n), by, action: "enable".into(), reason };
             store.set_controls(&next, line).await.unwrap()

@@ -62,6 +62,7 @@ pub fn terms() -> Terms {
         device: Device::Qr,
         token: None,
         metadata: BTreeMap::from([("cart".into(), "c-1".into())]),
+        pinned: None,
     }
 }
 
@@ -96,7 +97,7 @@ pub fn create(n: u64) -> Change {
 
 /// A change that starts an attempt.
 pub fn attempt(payment: &Payment, on: &str, method: Method, now: Timestamp) -> Change {
-    let choice = Choice { reason: "preferred".into(), excluded: Vec::new() };
+    let choice = Choice::plain("preferred");
     let until = now + Duration::from_secs(10);
     change(payment.begin(channel(on), method, choice, now, until).unwrap(), now)
 }

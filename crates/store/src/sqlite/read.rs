@@ -1,6 +1,8 @@
 //! The questions in SQL.
 
-use domain::{Controls, Event, MerchantId, OrderNo, Payment, PaymentId, Status, Timestamp};
+use domain::{
+    Controls, Event, MerchantId, OrderNo, Payment, PaymentId, SYNTHETIC_MERCHANT, Status, Timestamp,
+};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
@@ -83,6 +85,11 @@ fn list_query(filter: &Filter) -> (String, Vec<Value>) {
         Some(false) => clauses.push("review IS NULL"),
         None => {}
     }
+    match filter.synthetic {
+        Some(true) => clauses.push("purpose = 'synthetic'"),
+        Some(false) => clauses.push("purpose <> 'synthetic'"),
+        None => {}
+    }
     values.push(Value::Integer(limit(filter.limit)));
     let test = if clauses.is_empty() { "TRUE".to_owned() } else { clauses.join(" AND ") };
     let sql = format!("SELECT format, body FROM payments WHERE {test} ORDER BY id DESC LIMIT ?");
@@ -90,8 +97,15 @@ fn list_query(filter: &Filter) -> (String, Vec<Value>) {
 }
 
 pub(super) fn count_by_status(conn: &Connection) -> Result<Vec<(Status, u64)>, Failure> {
-    let mut query = conn.prepare_cached("SELECT status, count(*) FROM payments GROUP BY status")?;
-    let mut counts = all(&mut query, [], |row| {
+    // All are counted on the index of statuses, and the synthetic ones, which are few, on that
+    // of merchants.
+    let mut query = conn.prepare_cached(
+        "SELECT status, sum(n) FROM (\
+         SELECT status, count(*) AS n FROM payments GROUP BY status \
+         UNION ALL SELECT status, -count(*) FROM payments WHERE merchant = ? GROUP BY status) \
+         GROUP BY status HAVING sum(n) > 0",
+    )?;
+    let mut counts = all(&mut query, [SYNTHETIC_MERCHANT], |row| {
         let status = row.get_ref(0)?.as_str().map_err(rows::damaged)?.parse::<Status>();
         Ok((status.map_err(rows::damaged)?, counter(row, 1)?))
     })?;
