@@ -196,8 +196,7 @@ struct Measure {
 
 impl Measure {
     fn new() -> Result<Measure> {
-        // Microseconds up to ten minutes, three digits.
-        let latencies = Histogram::new_with_max(600_000_000, 3)?;
+        let latencies = crate::payments::histogram()?;
         Ok(Measure { latencies, time: Duration::ZERO, cpu: Duration::ZERO })
     }
 

@@ -136,7 +136,7 @@ impl Measure {
 }
 
 /// Microseconds up to ten minutes, three digits.
-fn histogram() -> Result<Histogram<u64>> {
+pub(crate) fn histogram() -> Result<Histogram<u64>> {
     Ok(Histogram::new_with_max(600_000_000, 3)?)
 }
 

@@ -12,6 +12,7 @@ use store::{AuditLine, Store, StoreError};
 use tokio::sync::{Notify, watch};
 
 use crate::health::Journal;
+use crate::preferences::scope;
 use crate::{Caller, Clock, EngineError, Entropy, Options, Render};
 
 /// What the engine is built from.
@@ -128,7 +129,7 @@ impl Engine {
     /// When there is no such channel or the store does not keep the change.
     pub async fn disable(&self, new: Override) -> Result<Arc<Controls>, EngineError> {
         self.known(&new.channel)?;
-        let scope = new.method.map(|m| format!(" {m}")).unwrap_or_default();
+        let scope = scope(new.method);
         let until = new.until.map_or(String::new(), |u| format!(" until {}", u.as_secs()));
         let line = AuditLine {
             at: self.now(),
@@ -151,7 +152,7 @@ impl Engine {
         reason: &str,
     ) -> Result<Arc<Controls>, EngineError> {
         self.known(channel)?;
-        let scope = method.map(|m| format!(" {m}")).unwrap_or_default();
+        let scope = scope(method);
         let line = AuditLine {
             at: self.now(),
             by: by.to_owned(),

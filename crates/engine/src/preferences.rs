@@ -47,6 +47,7 @@ impl Engine {
     }
 }
 
-fn scope(method: Option<Method>) -> String {
+/// Of a channel, the method that a line of the audit log is about; nothing when it is all.
+pub(crate) fn scope(method: Option<Method>) -> String {
     method.map(|method| format!(" {method}")).unwrap_or_default()
 }
