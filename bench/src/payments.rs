@@ -206,6 +206,7 @@ async fn direct(stage: &Stage, wechat: bool) -> Result<()> {
         payer_id: None,
         token: None,
         off_session: false,
+        sent_at: now,
     };
     let until = now + Duration::from_secs(5);
     let channel = ChannelId::new(channel)?;

@@ -152,6 +152,9 @@ pub struct Order {
     pub token: Option<String>,
     /// Whether the customer is absent (a renewal or top-up).
     pub off_session: bool,
+    /// When the intent became durable. The same in every later [`OrderRef`], for providers that
+    /// name an order by number and time (UnionPay).
+    pub sent_at: Timestamp,
 }
 
 /// An order that was made, or may have been.
@@ -167,8 +170,12 @@ pub struct OrderRef {
     pub flow: Flow,
     /// How much.
     pub money: Money,
-    /// When the create call was made.
+    /// When the intent became durable; the create call was made right after.
     pub sent_at: Timestamp,
+    /// Whether the payment still wants money by this attempt. Where the customer's approval
+    /// moves none by itself (PayPal), a question that finds it completes the order only then;
+    /// an attempt that was left, or whose payment has ended, is never completed.
+    pub wanted: bool,
 }
 
 /// Why an order is closed.
@@ -194,4 +201,6 @@ pub struct RefundOrder {
     pub reference: Option<String>,
     /// What the customer reads on the statement, where the provider shows it.
     pub reason: String,
+    /// When it was asked for; the same in every send and question.
+    pub requested_at: Timestamp,
 }

@@ -113,6 +113,14 @@ pub enum Presentation {
         /// The address.
         url: String,
     },
+    /// Send the browser here by POST with these fields: a form that the page submits
+    /// (UnionPay's cashier takes nothing else).
+    Form {
+        /// The address.
+        url: String,
+        /// The form's fields by name, not yet encoded.
+        fields: BTreeMap<String, String>,
+    },
     /// Call the wallet's script with these parameters (WeChat JSAPI).
     WalletScript {
         /// The script's parameters by name.

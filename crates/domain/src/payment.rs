@@ -11,9 +11,9 @@ use crate::attempt::AttemptFact;
 use crate::refund::RefundProgress;
 use crate::stepping::Stepping;
 use crate::{
-    Ask, Attempt, AttemptState, ChannelId, Choice, CloseState, Created, Event, EventKind, Flow,
-    MerchantId, Method, Money, OrderNo, OrderState, Outcome, PaymentId, Policy, ProviderOrderNo,
-    Receipt, Refund, RefundReason, RefundState, Source, Terms, Timestamp,
+    Ask, Attempt, AttemptState, ChannelId, Choice, CloseState, CloseWhy, Created, Event, EventKind,
+    Flow, MerchantId, Method, Money, OrderNo, OrderState, Outcome, PaymentId, Policy,
+    ProviderOrderNo, Receipt, Refund, RefundReason, RefundState, Source, Terms, Timestamp,
 };
 
 /// A merchant's wish to collect one amount once for one order.
@@ -416,6 +416,23 @@ impl Payment {
     /// The attempt with this ordinal.
     pub fn attempt(&self, ordinal: u16) -> Option<&Attempt> {
         self.attempts.get(usize::from(ordinal).checked_sub(1)?)
+    }
+
+    /// Whether money is still wanted by this attempt, where it takes a call of ours to take it
+    /// (see [`OrderRef::wanted`](crate::OrderRef)): the customer holds its link and was given
+    /// no other since, and nobody has cancelled. An approval before the payment's end counts
+    /// like a payment before it (rule 6); one after a switch does not (rule 2).
+    pub fn wants(&self, ordinal: u16) -> bool {
+        let open = matches!(
+            self.state,
+            PaymentState::Open | PaymentState::Ending { goal: EndGoal::Expired, .. }
+        );
+        let last = usize::from(ordinal) == self.attempts.len();
+        open && self.attempt(ordinal).is_some_and(|attempt| match attempt.state {
+            AttemptState::Presented { .. } => true,
+            AttemptState::Closing { why: CloseWhy::Shown, .. } => last,
+            _ => false,
+        })
     }
 
     /// The refund with this ordinal.

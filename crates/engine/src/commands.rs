@@ -588,5 +588,6 @@ pub(crate) fn order(payment: &Payment, attempt: &Attempt) -> Order {
             Purpose::Renewal | Purpose::TopUp => true,
             Purpose::Synthetic => terms.token.is_some(),
         },
+        sent_at: attempt.sent_at,
     }
 }

@@ -288,6 +288,7 @@ fn order_ref(attempt: &Attempt, payment: &Payment) -> OrderRef {
         flow: attempt.flow,
         money: payment.money,
         sent_at: attempt.sent_at,
+        wanted: payment.wants(attempt.ordinal),
     }
 }
 
@@ -304,6 +305,7 @@ fn refund_op(
         amount: refund.amount,
         reference: refund.reference.clone(),
         reason: refund.note.clone().unwrap_or_else(|| "refund".to_owned()),
+        requested_at: refund.requested_at,
     }))
 }
 

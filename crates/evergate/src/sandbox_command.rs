@@ -38,8 +38,10 @@ pub async fn run(args: &SandboxArgs, lang: Lang, as_json: bool) -> Result<()> {
         .await
         .with_context(|| format!("cannot run the sandbox on {}", args.bind))?;
     sandbox.reveal_keys(args.bind.ip().is_loopback());
-    let notify = format!("http://{}/v1/notifications/stripe-main", args.gateway);
-    sandbox.set_stripe_webhook("stripe-main", &notify);
+    for channel in ["stripe-main", "paypal-main"] {
+        let notify = format!("http://{}/v1/notifications/{channel}", args.gateway);
+        sandbox.set_webhook(channel, &notify);
+    }
     if let Some(name) = &args.scenario {
         sandbox.load_scenario(&crate::demo::load_scenario(name)?);
     }

@@ -11,7 +11,7 @@ use engine::{Caller, Engine, Parts};
 use incidents::desk::Signals;
 use incidents::duties::Duties;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use providers::{Driver, Provider};
+use providers::Driver;
 use server::{
     ApiKey, ApiKeys, App, Endpoint, Endpoints, MessageRenderer, Role, Running, Server,
     ServerOptions, WebhookSecret, WorkersOptions, workers,
@@ -99,7 +99,7 @@ impl Gateway {
         ));
         let app = App {
             engine: Arc::clone(&engine),
-            codecs: codecs(&driver),
+            codecs: Arc::clone(&driver) as _,
             entropy: Arc::clone(&entropy) as _,
             keys: keys(config)?,
             signals: Some(Arc::clone(&signals)),
@@ -144,14 +144,6 @@ impl Gateway {
             None => Ok(()),
         }
     }
-}
-
-/// Finds the codec of a channel for its notifications.
-fn codecs(driver: &Arc<Driver>) -> Arc<dyn server::Codecs> {
-    let driver = Arc::clone(driver);
-    Arc::new(move |channel: &domain::ChannelId| -> Option<Arc<dyn Provider>> {
-        driver.codec(channel)
-    })
 }
 
 fn keys(config: &Config) -> Result<ApiKeys> {

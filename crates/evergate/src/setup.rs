@@ -128,6 +128,37 @@ impl Setup<'_> {
                 text += &keys.set(name, "secret_key", secret_key);
                 text += &keys.set(name, "webhook_secret", webhook_secret);
             }
+            MerchantMaterial::UnionPay {
+                mer_id,
+                merchant_private_key_pem,
+                merchant_certificate_pem,
+                middle_certificate_pem,
+                root_certificate_pem,
+            } => {
+                let _ = write!(
+                    text,
+                    "provider = \"unionpay\"\nbase_url = \"{base}/gateway/api\"\n\
+                     environment = \"test\"\nmer_id = \"{mer_id}\"\n\
+                     return_url = \"https://shop.example/thanks\"\n"
+                );
+                text += &keys.set(name, "private_key", merchant_private_key_pem);
+                text += &keys.set(name, "certificate", merchant_certificate_pem);
+                text += &keys.set(name, "middle_certificate", middle_certificate_pem);
+                text += &keys.set(name, "root_certificate", root_certificate_pem);
+            }
+            MerchantMaterial::Paypal { client_id, client_secret, webhook_id } => {
+                let host = base.split("://").nth(1).unwrap_or(base);
+                let host = host.split([':', '/']).next().unwrap_or(host);
+                let _ = write!(
+                    text,
+                    "provider = \"paypal\"\nbase_url = \"{base}\"\n\
+                     client_id = \"{client_id}\"\nwebhook_id = \"{webhook_id}\"\n\
+                     webhook_certificate_hosts = [\"{host}\"]\n\
+                     currencies = [\"USD\", \"EUR\", \"JPY\"]\n\
+                     return_url = \"https://shop.example/thanks\"\n"
+                );
+                text += &keys.set(name, "client_secret", client_secret);
+            }
         }
         text + self.each_channel
     }

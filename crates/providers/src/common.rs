@@ -58,7 +58,8 @@ pub(crate) fn order_ref(op: &Operation) -> OrderRef {
             method: order.method,
             flow: order.flow,
             money: order.money,
-            sent_at: Timestamp::EPOCH,
+            sent_at: order.sent_at,
+            wanted: true,
         },
         Operation::Query(order) | Operation::Close(order, _) => order.clone(),
         Operation::Refund(refund) | Operation::QueryRefund(refund) => refund.order.clone(),
@@ -84,6 +85,11 @@ pub(crate) fn beijing_rfc3339(at: Timestamp) -> String {
     format!("{}+08:00", civil(at).strftime("%Y-%m-%dT%H:%M:%S"))
 }
 
+/// `20261124080000`, as UnionPay writes times.
+pub(crate) fn beijing_compact(at: Timestamp) -> String {
+    civil(at).strftime("%Y%m%d%H%M%S").to_string()
+}
+
 fn civil(at: Timestamp) -> DateTime {
     jiff::Timestamp::from_second(at.as_secs())
         .map(|t| BEIJING.to_datetime(t))
@@ -93,6 +99,13 @@ fn civil(at: Timestamp) -> DateTime {
 /// Reads Alipay's way of writing times.
 pub(crate) fn read_beijing(text: &str) -> Option<Timestamp> {
     let time = DateTime::strptime("%Y-%m-%d %H:%M:%S", text).ok()?;
+    let instant = BEIJING.to_timestamp(time).ok()?;
+    Some(Timestamp::from_micros(instant.as_microsecond()))
+}
+
+/// Reads UnionPay's way of writing times.
+pub(crate) fn read_beijing_compact(text: &str) -> Option<Timestamp> {
+    let time = DateTime::strptime("%Y%m%d%H%M%S", text).ok()?;
     let instant = BEIJING.to_timestamp(time).ok()?;
     Some(Timestamp::from_micros(instant.as_microsecond()))
 }
@@ -114,6 +127,8 @@ mod tests {
         assert_eq!(read_beijing("2023-11-15 06:13:20"), Some(at));
         assert_eq!(beijing_rfc3339(at), "2023-11-15T06:13:20+08:00");
         assert_eq!(read_rfc3339("2023-11-15T06:13:20+08:00"), Some(at));
+        assert_eq!(beijing_compact(at), "20231115061320");
+        assert_eq!(read_beijing_compact("20231115061320"), Some(at));
         assert_eq!(read_beijing("yesterday"), None);
         assert_eq!(beijing(Timestamp::MAX).len(), 19);
     }

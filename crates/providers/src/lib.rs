@@ -17,9 +17,11 @@ mod common;
 mod config;
 mod crypto;
 mod driver;
+mod paypal;
 mod seam;
 mod stripe;
 mod table;
+mod unionpay;
 #[cfg(test)]
 mod vectors;
 mod wechatpay;
@@ -27,7 +29,11 @@ mod wechatpay;
 pub use alipay::AlipaySettings;
 pub use config::{ChannelSettings, SettingError};
 pub use crypto::{CertificateInfo, Secret};
-pub use driver::{CallLimits, Clock, Driver, DriverError, Nonces, Probe, ProbeLayer, Roots};
+pub use driver::{
+    CallLimits, Clock, Driver, DriverError, Nonces, Probe, ProbeLayer, Roots, Unread,
+};
+pub use paypal::PaypalSettings;
 pub use seam::*;
 pub use stripe::StripeSettings;
+pub use unionpay::{Environment, UnionPaySettings};
 pub use wechatpay::WechatPaySettings;

@@ -31,6 +31,84 @@ pub trait Provider: Send + Sync {
 
     /// What to answer a notification with, so that the provider stops (or goes on) sending.
     fn acknowledge(&self, accepted: bool) -> Acknowledgement;
+
+    /// How calls get the token that they carry, where the provider wants one.
+    fn login(&self) -> Option<&dyn Login> {
+        None
+    }
+
+    /// What has to be asked before a delivery can be verified, where its own bytes and the
+    /// channel's settings are not enough. The driver then hands the answer to
+    /// [`testified`](Provider::testified) instead of calling [`notice`](Provider::notice).
+    ///
+    /// # Errors
+    /// When it cannot prove itself whatever the answer would be.
+    fn witness(&self, delivery: &Delivery, now: Timestamp) -> Result<Option<Witness>, Forged> {
+        let _ = (delivery, now);
+        Ok(None)
+    }
+
+    /// Verifies and reads a notification with its witness's answer.
+    ///
+    /// # Errors
+    /// As [`notice`](Provider::notice).
+    fn testified(
+        &self,
+        delivery: &Delivery,
+        said: &Response,
+        now: Timestamp,
+    ) -> Result<Notice, Forged> {
+        let _ = said;
+        self.notice(delivery, now)
+    }
+}
+
+/// A token that all calls of a channel carry as `Authorization: Bearer`. The driver keeps it,
+/// fetches it once however many calls wait for it, and does so again before it runs out or
+/// when the provider does not believe it any more.
+pub trait Login: Send + Sync {
+    /// The request for a token.
+    fn request(&self) -> Request;
+
+    /// The token in its answer.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn token(&self, response: &Response) -> Result<Token, NoToken>;
+
+    /// Whether an answer says that the token is not believed, and that therefore nothing was
+    /// done: the driver fetches another and sends the same request once more.
+    fn disbelieved(&self, response: &Response) -> bool;
+}
+
+/// A token and how long it may be used from now.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// The text after `Bearer`.
+    pub bearer: crate::Secret,
+    /// Until when it is used; the codec takes its safety margin off.
+    pub lasts: Duration,
+}
+
+/// Why an answer holds no token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoToken {
+    /// The provider does not accept our credentials: our mistake.
+    Refused(String),
+    /// The provider cannot give one now.
+    Unavailable(String),
+}
+
+/// A question about a delivery.
+#[derive(Clone, Debug)]
+pub struct Witness {
+    /// The question.
+    pub request: Request,
+    /// Whether it carries the channel's token.
+    pub with_token: bool,
+    /// For how long an answer with status 200 to the same address may be used again; only for
+    /// things that do not depend on the delivery, such as certificates.
+    pub keep: Option<Duration>,
 }
 
 /// What a channel can do. Routing and the money rules read it.
@@ -51,6 +129,33 @@ pub struct Capabilities {
     /// Whether a create call without an answer may be sent again under the same number
     /// (WeChat Pay and Stripe say so; Alipay's precreate refuses a repeated number).
     pub resend_create: bool,
+    /// What the end of an unpaid order rests on.
+    pub closing: Closing,
+}
+
+/// What makes sure that an order of a presented flow cannot be paid any more. It says what an
+/// operator may expect; the money rules believe answers only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// A close call whose answer, or a query after it, proves the end.
+    Proven,
+    /// There is no close call: the order lapses at the end that it was made with, and until
+    /// then rule 2 guards (UnionPay's cashier).
+    LapseOnly,
+    /// There is no close call, and none is needed: the customer only approves, and money moves
+    /// by a capture of ours, which a closed attempt never makes (PayPal).
+    NeverCaptured,
+}
+
+impl Closing {
+    /// The name that lists and the API use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Closing::Proven => "proven",
+            Closing::LapseOnly => "lapse_only",
+            Closing::NeverCaptured => "never_captured",
+        }
+    }
 }
 
 impl Capabilities {

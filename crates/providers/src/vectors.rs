@@ -14,7 +14,7 @@ use crate::crypto::{PrivateKey, PublicKey, certificates, hmac_sha256_matches, op
 use crate::{ChannelSettings, Delivery};
 
 /// One vector by its id; `None` when there is no file.
-fn vector(id: &str) -> Option<Value> {
+pub(crate) fn vector(id: &str) -> Option<Value> {
     let Ok(path) = std::env::var("EVERGATE_VECTORS") else {
         eprintln!("EVERGATE_VECTORS is not set: the published vector {id} is not checked");
         return None;
@@ -138,4 +138,18 @@ fn stripe_webhook_signature() {
     let secret = text(&vector, "secret").as_bytes();
     assert!(hmac_sha256_matches(secret, message.as_bytes(), tag));
     assert!(!hmac_sha256_matches(secret, b"other", tag));
+}
+
+/// The texts of UnionPay's published example come out as they are, and so does the name of its
+/// certificate. Its 5.0.0 signature is over SHA-1, which is not spoken here.
+#[test]
+fn unionpay_texts_and_certificate_names() {
+    for id in ["up-rsa-5.0.0", "up-key-11", "up-key-12"] {
+        let Some(vector) = vector(id) else { return };
+        let canonical = text(&vector, "canonical");
+        assert_eq!(crate::unionpay::canonical_again(canonical).as_deref(), Some(canonical), "{id}");
+    }
+    let vector = vector("up-rsa-5.0.0").unwrap();
+    let certificate = certificates(text(&vector, "certificate_pem")).unwrap().remove(0);
+    assert_eq!(certificate.serial_decimal, "68759663125");
 }

@@ -32,7 +32,9 @@ async fn main() -> Result<(), Failure> {
                 let key = key(&app_private_key_pem)?;
                 (0..count).map(|i| alipay(&base, &app_id, &key, i)).collect::<Result<_, _>>()?
             }
-            MerchantMaterial::WechatPay { .. } => continue,
+            MerchantMaterial::WechatPay { .. }
+            | MerchantMaterial::UnionPay { .. }
+            | MerchantMaterial::Paypal { .. } => continue,
         };
         let seconds = run(requests, clients).await?;
         println!("{}: {:.0} orders/s", account.name, count as f64 / seconds);

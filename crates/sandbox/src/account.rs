@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::books::{IdSource, ProviderKind};
-use crate::keys::{SigningKey, certificate};
+use crate::keys::{Issuer, SigningKey, certificate};
 
 /// A merchant's account at one provider.
 ///
@@ -31,6 +31,8 @@ pub(crate) enum AccountKeys {
     Alipay(AlipayKeys),
     WechatPay(WechatPayKeys),
     Stripe(StripeKeys),
+    UnionPay(UnionPayKeys),
+    Paypal(PaypalKeys),
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -68,6 +70,33 @@ pub(crate) struct StripeKeys {
     pub(crate) publishable_key: String,
     pub(crate) webhook_secret: String,
     pub(crate) webhook_url: Option<String>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct UnionPayKeys {
+    pub(crate) mer_id: String,
+    pub(crate) merchant_private_key_pem: String,
+    pub(crate) merchant_certificate_pem: String,
+    /// The decimal serial of the merchant's certificate.
+    pub(crate) cert_id: String,
+    /// What the platform signs with.
+    pub(crate) sign_private_key_pem: String,
+    pub(crate) sign_certificate_pem: String,
+    pub(crate) sign_cert_id: String,
+    /// The same key in a certificate that has run out, for the fault of that name.
+    pub(crate) expired_certificate_pem: String,
+    pub(crate) middle_certificate_pem: String,
+    pub(crate) root_certificate_pem: String,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct PaypalKeys {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
+    pub(crate) webhook_id: String,
+    /// What webhooks are signed with.
+    pub(crate) private_key_pem: String,
+    pub(crate) certificate_pem: String,
 }
 
 /// Everything that the merchant's side has to be configured with.
@@ -115,6 +144,28 @@ pub enum MerchantMaterial {
         /// `whsec_…`, used whole.
         webhook_secret: String,
     },
+    /// UnionPay's full-channel platform, RSA.
+    UnionPay {
+        /// The merchant's number.
+        mer_id: String,
+        /// The merchant's private key, PKCS#8 PEM.
+        merchant_private_key_pem: String,
+        /// The merchant's certificate, PEM.
+        merchant_certificate_pem: String,
+        /// The platform's middle certificate, PEM.
+        middle_certificate_pem: String,
+        /// Its root certificate, PEM.
+        root_certificate_pem: String,
+    },
+    /// PayPal.
+    Paypal {
+        /// The application's client id.
+        client_id: String,
+        /// Its secret.
+        client_secret: String,
+        /// The webhook's id, which its signatures cover.
+        webhook_id: String,
+    },
 }
 
 impl std::fmt::Debug for MerchantMaterial {
@@ -123,6 +174,8 @@ impl std::fmt::Debug for MerchantMaterial {
             Self::Alipay { .. } => "MerchantMaterial::Alipay(..)",
             Self::WechatPay { .. } => "MerchantMaterial::WechatPay(..)",
             Self::Stripe { .. } => "MerchantMaterial::Stripe(..)",
+            Self::UnionPay { .. } => "MerchantMaterial::UnionPay(..)",
+            Self::Paypal { .. } => "MerchantMaterial::Paypal(..)",
         })
     }
 }
@@ -178,7 +231,7 @@ impl Account {
     }
 
     /// A Stripe account; `seed` and the name decide its keys. Webhooks go to `webhook_url`, which
-    /// [`Sandbox::set_stripe_webhook`](crate::Sandbox::set_stripe_webhook) can set later.
+    /// [`Sandbox::set_webhook`](crate::Sandbox::set_webhook) can set later.
     #[must_use]
     pub fn generate_stripe(name: &str, seed: u64, webhook_url: Option<&str>) -> Self {
         let mut ids = IdSource::new(seed, name);
@@ -191,17 +244,66 @@ impl Account {
         Self::new(name, ProviderKind::Stripe, AccountKeys::Stripe(keys))
     }
 
+    /// A UnionPay account with fresh keys and a chain of certificates; `seed` and the name decide
+    /// its ids.
+    #[must_use]
+    pub fn generate_unionpay(name: &str, seed: u64) -> Self {
+        let mut ids = IdSource::new(seed, name);
+        let (merchant, platform) = (SigningKey::generate(), SigningKey::generate());
+        let root = Issuer::root("Evergate Sandbox Root", ids.short_serial());
+        let (middle, middle_certificate_pem) =
+            root.middle("Evergate Sandbox OCA", ids.short_serial());
+        let mer_id = format!("777{}", ids.digits(12));
+        let signer = "041@Z2014-11-11@00040000:SIGN@00000005";
+        let (merchant_serial, sign_serial) = (ids.short_serial(), ids.short_serial());
+        let named = format!("041@Z2014-11-11@{mer_id}:SIGN@00000006");
+        let keys = UnionPayKeys {
+            merchant_private_key_pem: merchant.private_pem(),
+            merchant_certificate_pem: middle.leaf(&merchant, &named, merchant_serial, 2024..2044),
+            cert_id: merchant_serial.to_string(),
+            sign_private_key_pem: platform.private_pem(),
+            sign_certificate_pem: middle.leaf(&platform, signer, sign_serial, 2024..2044),
+            sign_cert_id: sign_serial.to_string(),
+            expired_certificate_pem: middle.leaf(&platform, signer, sign_serial, 2015..2020),
+            middle_certificate_pem,
+            root_certificate_pem: root.pem(),
+            mer_id,
+        };
+        Self::new(name, ProviderKind::UnionPay, AccountKeys::UnionPay(keys))
+    }
+
+    /// A PayPal account with a fresh key for its webhooks; `seed` and the name decide its ids.
+    /// Webhooks go where [`Sandbox::set_webhook`](crate::Sandbox::set_webhook) says.
+    #[must_use]
+    pub fn generate_paypal(name: &str, seed: u64) -> Self {
+        let mut ids = IdSource::new(seed, name);
+        let key = SigningKey::generate();
+        let signer = "messageverificationcerts.paypal.com";
+        let (certificate_pem, _) = certificate(&key, signer, ids.serial(), 2024..2044);
+        let keys = PaypalKeys {
+            client_id: format!("A{}", ids.alnum(79)),
+            client_secret: format!("E{}", ids.alnum(79)),
+            webhook_id: format!("{}W", ids.digits(16)),
+            private_key_pem: key.private_pem(),
+            certificate_pem,
+        };
+        Self::new(name, ProviderKind::Paypal, AccountKeys::Paypal(keys))
+    }
+
     fn new(name: &str, provider: ProviderKind, keys: AccountKeys) -> Self {
         Self { name: name.to_owned(), provider, keys }
     }
 
-    /// The merchant's id at the provider: `app_id`, `mch_id`, or Stripe's publishable key.
+    /// The merchant's id at the provider: `app_id`, `mch_id`, Stripe's publishable key, PayPal's
+    /// client id.
     #[must_use]
     pub fn merchant_id(&self) -> &str {
         match &self.keys {
             AccountKeys::Alipay(keys) => &keys.app_id,
             AccountKeys::WechatPay(keys) => &keys.mch_id,
             AccountKeys::Stripe(keys) => &keys.publishable_key,
+            AccountKeys::UnionPay(keys) => &keys.mer_id,
+            AccountKeys::Paypal(keys) => &keys.client_id,
         }
     }
 
@@ -230,6 +332,18 @@ impl Account {
             AccountKeys::Stripe(keys) => MerchantMaterial::Stripe {
                 secret_key: keys.secret_key,
                 webhook_secret: keys.webhook_secret,
+            },
+            AccountKeys::UnionPay(keys) => MerchantMaterial::UnionPay {
+                mer_id: keys.mer_id,
+                merchant_private_key_pem: keys.merchant_private_key_pem,
+                merchant_certificate_pem: keys.merchant_certificate_pem,
+                middle_certificate_pem: keys.middle_certificate_pem,
+                root_certificate_pem: keys.root_certificate_pem,
+            },
+            AccountKeys::Paypal(keys) => MerchantMaterial::Paypal {
+                client_id: keys.client_id,
+                client_secret: keys.client_secret,
+                webhook_id: keys.webhook_id,
             },
         }
     }

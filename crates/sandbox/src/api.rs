@@ -181,10 +181,10 @@ fn set_webhook(state: &State, call: &Call) -> Result<Reply, Reply> {
         url: String,
     }
     let webhook: Webhook = body(call)?;
-    if state.set_stripe_webhook(&webhook.account, &webhook.url) {
+    if state.set_webhook(&webhook.account, &webhook.url) {
         return Ok(ok(&json!({ "account": webhook.account, "url": webhook.url })));
     }
-    let message = format!("no Stripe account is named `{}`", webhook.account);
+    let message = format!("no Stripe or PayPal account is named `{}`", webhook.account);
     Err(refuse(StatusCode::NOT_FOUND, "no_such_account", message))
 }
 
@@ -367,13 +367,14 @@ fn totals(orders: &[crate::books::OrderEntry], lang: Lang) -> String {
 }
 
 impl State {
-    /// Sets where an account's webhooks go; `false` when no Stripe account has this name.
-    pub(crate) fn set_stripe_webhook(&self, account: &str, url: &str) -> bool {
-        let found = self.stripe.iter().find(|candidate| candidate.name == account);
-        if let Some(account) = found {
-            *crate::control::lock(&account.webhook_url) = Some(url.to_owned());
-        }
-        found.is_some()
+    /// Sets where an account's webhooks go; `false` when no account with such a setting has
+    /// this name.
+    pub(crate) fn set_webhook(&self, account: &str, url: &str) -> bool {
+        let stripe = self.stripe.iter().find(|one| one.name == account).map(|a| &a.webhook_url);
+        let paypal = self.paypal.iter().find(|one| one.name == account).map(|a| &a.webhook_url);
+        let Some(place) = stripe.or(paypal) else { return false };
+        *crate::control::lock(place) = Some(url.to_owned());
+        true
     }
 
     /// The shopper's page of an order.
@@ -383,6 +384,8 @@ impl State {
             ProviderKind::Alipay => crate::alipay::shopper::token_of(self, account, order_no),
             ProviderKind::WechatPay => crate::wechatpay::shopper::token_of(self, account, order_no),
             ProviderKind::Stripe => crate::stripe::shopper::token_of(self, account, order_no),
+            ProviderKind::UnionPay => crate::unionpay::shopper::token_of(self, account, order_no),
+            ProviderKind::Paypal => crate::paypal::shopper::token_of(self, account, order_no),
         };
         format!("/pay/{provider}/{}", token.unwrap_or_default())
     }

@@ -31,6 +31,11 @@ pub(crate) fn compact_day(ms: Millis) -> String {
     format(ms, "%Y%m%d")
 }
 
+/// `yyyyMMddHHmmss`, Beijing time, as UnionPay writes it.
+pub(crate) fn unionpay_time(ms: Millis) -> String {
+    format(ms, "%Y%m%d%H%M%S")
+}
+
 /// RFC 3339 with `+08:00`, as WeChat Pay writes it.
 pub(crate) fn wechat_time(ms: Millis) -> String {
     format(ms, "%Y-%m-%dT%H:%M:%S%:z")
@@ -38,6 +43,12 @@ pub(crate) fn wechat_time(ms: Millis) -> String {
 
 pub(crate) fn parse_alipay_time(text: &str) -> Option<Millis> {
     let local = DateTime::strptime("%Y-%m-%d %H:%M:%S", text).ok()?;
+    BEIJING.to_timestamp(local).ok().map(Timestamp::as_millisecond)
+}
+
+pub(crate) fn parse_unionpay_time(text: &str) -> Option<Millis> {
+    let digits = text.len() == 14 && text.bytes().all(|b| b.is_ascii_digit());
+    let local = DateTime::strptime("%Y%m%d%H%M%S", text).ok().filter(|_| digits)?;
     BEIJING.to_timestamp(local).ok().map(Timestamp::as_millisecond)
 }
 
@@ -58,6 +69,8 @@ mod tests {
         assert_eq!(parse_alipay_time(&alipay_time(ms)), Some(ms));
         assert_eq!(parse_rfc3339(&wechat_time(ms)), Some(ms));
         assert!(wechat_time(ms).ends_with("+08:00"));
+        assert_eq!(parse_unionpay_time(&unionpay_time(ms)), Some(ms));
+        assert_eq!(parse_unionpay_time("2026-01-01"), None);
         assert_eq!(parse_alipay_time("2026/01/01"), None);
         assert_eq!(parse_rfc3339("2026-01-01 00:00:00Z"), None);
     }

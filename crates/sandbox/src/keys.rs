@@ -142,6 +142,74 @@ pub(crate) fn certificate(
     (certificate.pem().replace("\r\n", "\n"), hex::encode_upper(serial))
 }
 
+/// An authority that issues certificates, for providers whose messages bring theirs along.
+pub(crate) struct Issuer {
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+    pem: String,
+}
+
+fn named(common_name: &str, serial: u64, years: std::ops::Range<i32>) -> rcgen::CertificateParams {
+    let mut params = rcgen::CertificateParams::default();
+    let mut name = rcgen::DistinguishedName::new();
+    name.push(rcgen::DnType::CommonName, common_name);
+    name.push(rcgen::DnType::OrganizationName, "Evergate Sandbox");
+    params.distinguished_name = name;
+    params.serial_number = Some(rcgen::SerialNumber::from(serial));
+    params.not_before = rcgen::date_time_ymd(years.start, 1, 1);
+    params.not_after = rcgen::date_time_ymd(years.end, 1, 1);
+    params
+}
+
+fn authority(common_name: &str, serial: u64) -> rcgen::CertificateParams {
+    let mut params = named(common_name, serial, 2014..2054);
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params
+}
+
+fn rcgen_pair(key: &SigningKey) -> rcgen::KeyPair {
+    rcgen::KeyPair::from_pkcs8_pem_and_sign_algo(&key.private_pem(), &rcgen::PKCS_RSA_SHA256)
+        .expect("rcgen reads a PKCS#8 RSA key")
+}
+
+impl Issuer {
+    /// A root with a fresh key.
+    pub(crate) fn root(common_name: &str, serial: u64) -> Self {
+        let pair = rcgen_pair(&SigningKey::generate());
+        let params = authority(common_name, serial);
+        let certificate = params.self_signed(&pair).expect("the key signs its own certificate");
+        let pem = certificate.pem().replace("\r\n", "\n");
+        Self { issuer: rcgen::Issuer::new(params, pair), pem }
+    }
+
+    /// A middle authority with a fresh key, and its certificate.
+    pub(crate) fn middle(&self, common_name: &str, serial: u64) -> (Self, String) {
+        let pair = rcgen_pair(&SigningKey::generate());
+        let params = authority(common_name, serial);
+        let certificate = params.signed_by(&pair, &self.issuer).expect("an authority signs");
+        let pem = certificate.pem().replace("\r\n", "\n");
+        (Self { issuer: rcgen::Issuer::new(params, pair), pem: pem.clone() }, pem)
+    }
+
+    /// A certificate for a key.
+    pub(crate) fn leaf(
+        &self,
+        key: &SigningKey,
+        common_name: &str,
+        serial: u64,
+        years: std::ops::Range<i32>,
+    ) -> String {
+        let params = named(common_name, serial, years);
+        let certificate =
+            params.signed_by(&rcgen_pair(key), &self.issuer).expect("an authority signs");
+        certificate.pem().replace("\r\n", "\n")
+    }
+
+    /// Its own certificate.
+    pub(crate) fn pem(&self) -> String {
+        self.pem.clone()
+    }
+}
+
 fn pem_encode(label: &str, der: &[u8]) -> String {
     let text = BASE64.encode(der);
     let mut pem = format!("-----BEGIN {label}-----\n");

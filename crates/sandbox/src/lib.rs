@@ -2,8 +2,8 @@
 //! request.
 //!
 //! One listener serves Alipay's gateway (`/gateway.do`), WeChat Pay API v3 (`/v3/…`), Stripe API
-//! v1 (`/v1/…`), the shopper's pages (`/pay/…`) and a control API (`/sandbox/…`). The providers'
-//! own SDKs work against it with nothing but the base URL and the keys set.
+//! v1 (`/v1/…`), UnionPay's platform (`/gateway/api/…`), PayPal (`/v2/…` and its own parts of
+//! `/v1`), the shopper's pages (`/pay/…`) and a control API (`/sandbox/…`). The providers' own SDKs work against it with nothing but the base URL and the keys set.
 //!
 //! It shares no code with the gateway's adapters: each side is written from the protocol, so
 //! that each checks the other. Books ([`BooksSnapshot`]) and faults ([`faults`]) are pure; the
@@ -33,12 +33,14 @@ pub mod faults;
 mod keys;
 mod notify;
 mod pages;
+mod paypal;
 mod scenario;
 mod server;
 mod shopper;
 mod state;
 mod statuspage;
 mod stripe;
+mod unionpay;
 mod wechatpay;
 
 use std::io;
@@ -83,7 +85,8 @@ pub struct Options {
 
 impl Options {
     /// A free port on this machine, time a hundred times as fast, and one account for each
-    /// provider: `alipay-main`, `wechat-main` and `stripe-main`, with fresh keys.
+    /// provider: `alipay-main`, `wechat-main`, `stripe-main`, `unionpay-main`
+    /// and `paypal-main`, with fresh keys.
     #[must_use]
     pub fn demo(seed: u64) -> Self {
         Self {
@@ -93,6 +96,8 @@ impl Options {
                 Account::generate_alipay("alipay-main", seed),
                 Account::generate_wechatpay("wechat-main", seed),
                 Account::generate_stripe("stripe-main", seed, None),
+                Account::generate_unionpay("unionpay-main", seed),
+                Account::generate_paypal("paypal-main", seed),
             ],
             time_scale: 0.01,
             public_url: None,
@@ -186,10 +191,11 @@ impl Sandbox {
         self.state.shop(what).await
     }
 
-    /// Sets where a Stripe account's webhooks go. An unknown account is left out with a warning.
-    pub fn set_stripe_webhook(&self, account: &str, url: &str) {
-        if !self.state.set_stripe_webhook(account, url) {
-            tracing::warn!(account, "no Stripe account has this name");
+    /// Sets where a Stripe or PayPal account's webhooks go; the others are told with each order.
+    /// An unknown account is left out with a warning.
+    pub fn set_webhook(&self, account: &str, url: &str) {
+        if !self.state.set_webhook(account, url) {
+            tracing::warn!(account, "no Stripe or PayPal account has this name");
         }
     }
 

@@ -20,7 +20,7 @@ use crate::control::lock;
 use crate::faults::{Fault, Forgery};
 use crate::keys::SigningKey;
 use crate::state::{Scene, State};
-use crate::{alipay, stripe, wechatpay};
+use crate::{alipay, paypal, stripe, unionpay, wechatpay};
 
 /// Deliveries that may be on their way at once.
 const CONCURRENT: usize = 128;
@@ -37,6 +37,8 @@ pub(crate) enum Content {
     Alipay(alipay::Notification),
     WechatPay(wechatpay::Notification),
     Stripe(stripe::Notification),
+    UnionPay(unionpay::Notification),
+    Paypal(paypal::Notification),
 }
 
 /// Something to tell a merchant.
@@ -316,6 +318,8 @@ impl Postman {
             Content::Alipay(content) => content.outgoing(forgery, now),
             Content::WechatPay(content) => content.outgoing(forgery, now),
             Content::Stripe(content) => content.outgoing(forgery, now),
+            Content::UnionPay(content) => content.outgoing(forgery),
+            Content::Paypal(content) => content.outgoing(forgery, now),
         };
         let result = self.post(notice, outgoing).await;
         let failed = result != DeliveryResult::Acknowledged;
@@ -331,6 +335,8 @@ impl Postman {
             Content::Alipay(_) => alipay::RESENDS_S,
             Content::WechatPay(_) => wechatpay::RESENDS_S,
             Content::Stripe(_) => stripe::RESENDS_S,
+            Content::UnionPay(_) => unionpay::RESENDS_S,
+            Content::Paypal(_) => paypal::RESENDS_S,
         };
         let wait_s = schedule.get(attempt - 1)?;
         Some((*wait_s as f64 * 1_000.0 * self.scale) as Millis)
@@ -358,7 +364,8 @@ impl Postman {
                 Err(error) => return unanswered(error),
             },
             Content::WechatPay(_) => matches!(status.as_u16(), 200 | 204),
-            Content::Stripe(_) => status.is_success(),
+            Content::UnionPay(_) => status.as_u16() == 200,
+            Content::Stripe(_) | Content::Paypal(_) => status.is_success(),
         };
         if taken {
             DeliveryResult::Acknowledged

@@ -133,6 +133,8 @@ fn accent(provider: ProviderKind) -> &'static str {
         ProviderKind::Alipay => "#1677ff",
         ProviderKind::WechatPay => "#07a85a",
         ProviderKind::Stripe => "#635bff",
+        ProviderKind::UnionPay => "#d7000f",
+        ProviderKind::Paypal => "#003087",
     }
 }
 
@@ -141,6 +143,8 @@ pub(crate) fn provider_name(provider: ProviderKind, lang: Lang) -> &'static str 
         ProviderKind::Alipay => lang.pick("支付宝", "Alipay"),
         ProviderKind::WechatPay => lang.pick("微信支付", "WeChat Pay"),
         ProviderKind::Stripe => "Stripe",
+        ProviderKind::UnionPay => lang.pick("银联", "UnionPay"),
+        ProviderKind::Paypal => "PayPal",
     }
 }
 

@@ -49,11 +49,13 @@ pub struct Step {
 }
 
 /// The scenarios that come with the sandbox, by name.
-const EMBEDDED: [(&str, &str); 6] = [
+const EMBEDDED: [(&str, &str); 8] = [
     ("alipay-outage", include_str!("../scenarios/alipay-outage.toml")),
     ("brownout", include_str!("../scenarios/brownout.toml")),
     ("wechat-hang", include_str!("../scenarios/wechat-hang.toml")),
     ("notifications-lost", include_str!("../scenarios/notifications-lost.toml")),
+    ("unionpay-night", include_str!("../scenarios/unionpay-night.toml")),
+    ("paypal-token-outage", include_str!("../scenarios/paypal-token-outage.toml")),
     ("all-down", include_str!("../scenarios/all-down.toml")),
     ("calm", include_str!("../scenarios/calm.toml")),
 ];

@@ -10,7 +10,7 @@ use crate::faults::{Effect, Fault, Operation};
 use crate::pages::Bill;
 use crate::state::{Scene, State};
 use crate::stripe::shopper::Tried;
-use crate::{alipay, stripe, wechatpay};
+use crate::{alipay, paypal, stripe, unionpay, wechatpay};
 
 /// What a shopper does with a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -30,7 +30,8 @@ pub enum PayOutcome {
 #[serde(deny_unknown_fields)]
 pub struct PayTarget {
     /// What a code says or where a link leads: Alipay's `qr_code`, a signed page-pay link, WeChat
-    /// Pay's `code_url`, `h5_url` or `prepay_id`, a Stripe redirect, intent id or client secret.
+    /// Pay's `code_url`, `h5_url` or `prepay_id`, UnionPay's form (its address, `?` and its
+    /// fields), a Stripe redirect, intent id or client secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// The provider, when the order is named by number.
@@ -106,7 +107,7 @@ pub struct PayResult {
     pub amount_minor: i64,
     /// ISO 4217, upper case.
     pub currency: String,
-    /// Whether money moved or was held.
+    /// Whether money moved or was held; at PayPal, whether the payer approved.
     pub paid: bool,
     /// Why it did not, when the shopper's side declined: a decline code.
     pub declined: Option<String>,
@@ -192,6 +193,8 @@ impl State {
                         wechatpay::shopper::token_of(self, account, order_no)
                     }
                     ProviderKind::Stripe => stripe::shopper::token_of(self, account, order_no),
+                    ProviderKind::UnionPay => unionpay::shopper::token_of(self, account, order_no),
+                    ProviderKind::Paypal => paypal::shopper::token_of(self, account, order_no),
                 };
                 let token = token.ok_or(ShopperRefusal::Unknown)?;
                 Ok(Place { provider, token })
@@ -211,6 +214,10 @@ impl State {
         if let Some((_, query)) = code.split_once("/gateway.do?") {
             let token = alipay::visit(self, query).ok_or(PayError::LinkRefused)?;
             return Ok(place(ProviderKind::Alipay, &token));
+        }
+        if let Some((_, form)) = code.split_once("/frontTransReq.do?") {
+            let token = unionpay::visit(self, form).ok_or(PayError::LinkRefused)?;
+            return Ok(place(ProviderKind::UnionPay, &token));
         }
         for provider in ProviderKind::ALL {
             let path = format!("/pay/{provider}/");
@@ -249,6 +256,16 @@ impl State {
                     if intent.id == token { intent.token.clone() } else { token.to_owned() };
                 let refusal = stripe::shopper::check(&account, &token).err();
                 stripe::shopper::bill(&account, &intent, refusal)
+            }
+            ProviderKind::UnionPay => {
+                let (account, payment) = unionpay::shopper::find(self, token)?;
+                let refusal = crate::control::lock(&account.book).check(token, now).err();
+                unionpay::shopper::bill(&account, &payment, refusal)
+            }
+            ProviderKind::Paypal => {
+                let (account, order) = paypal::shopper::find(self, token)?;
+                let refusal = paypal::shopper::check(&account, token, now).err();
+                paypal::shopper::bill(&account, &order, refusal)
             }
         })
     }
@@ -301,8 +318,25 @@ impl State {
                 let order = wechatpay::shopper::pay(self, &account, token, bank, now)?;
                 Ok(result(&wechatpay::shopper::bill(&account, &order, token, None), true, None))
             }
+            ProviderKind::UnionPay => {
+                let (account, _) =
+                    unionpay::shopper::find(self, token).ok_or(ShopperRefusal::Unknown)?;
+                if !pays {
+                    let code = why();
+                    unionpay::shopper::refuse(&account, token, &code, now)?;
+                    return Ok(result(bill, false, Some(code)));
+                }
+                let payment = unionpay::shopper::pay(self, &account, token, bank, now)?;
+                Ok(result(&unionpay::shopper::bill(&account, &payment, None), true, None))
+            }
+            ProviderKind::Paypal if pays => {
+                let (account, _) =
+                    paypal::shopper::find(self, token).ok_or(ShopperRefusal::Unknown)?;
+                let order = paypal::shopper::approve(self, &account, token, bank, now)?;
+                Ok(result(&paypal::shopper::bill(&account, &order, None), true, None))
+            }
             // A decline is invisible to the merchant, but only what is payable can be declined.
-            ProviderKind::Alipay | ProviderKind::WechatPay => {
+            ProviderKind::Alipay | ProviderKind::WechatPay | ProviderKind::Paypal => {
                 self.scan(bill).map(|seen| PayResult { declined: Some(why()), ..seen })
             }
             ProviderKind::Stripe => self.act_at_stripe(bill, what, pays, why(), now),

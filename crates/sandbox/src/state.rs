@@ -14,8 +14,10 @@ use crate::control::{FaultControl, lock};
 use crate::faults::{Fault, FaultRequest, Operation};
 use crate::keys::KeyError;
 use crate::notify::Notifier;
+use crate::paypal::PaypalAccount;
 use crate::statuspage::StatusPage;
 use crate::stripe::StripeAccount;
+use crate::unionpay::UnionPayAccount;
 use crate::wechatpay::WechatPayAccount;
 
 pub(crate) struct State {
@@ -33,6 +35,8 @@ pub(crate) struct State {
     pub(crate) alipay: Accounts<AlipayAccount>,
     pub(crate) wechatpay: Accounts<WechatPayAccount>,
     pub(crate) stripe: Accounts<StripeAccount>,
+    pub(crate) unionpay: Accounts<UnionPayAccount>,
+    pub(crate) paypal: Accounts<PaypalAccount>,
 }
 
 /// Accounts of one provider, in their order and by the id that requests carry.
@@ -96,6 +100,8 @@ impl State {
             alipay: Accounts::new(),
             wechatpay: Accounts::new(),
             stripe: Accounts::new(),
+            unionpay: Accounts::new(),
+            paypal: Accounts::new(),
         };
         for account in accounts {
             state.open_account(&account, seed)?;
@@ -119,6 +125,12 @@ impl State {
             AccountKeys::Stripe(keys) => {
                 let ids = [keys.secret_key.as_str(), keys.publishable_key.as_str()];
                 self.stripe.add(StripeAccount::open(name, keys, seed), &ids);
+            }
+            AccountKeys::UnionPay(keys) => {
+                self.unionpay.add(UnionPayAccount::open(name, keys, seed)?, &[&keys.mer_id]);
+            }
+            AccountKeys::Paypal(keys) => {
+                self.paypal.add(PaypalAccount::open(name, keys, seed)?, &[&keys.client_id]);
             }
         }
         Ok(())
@@ -156,6 +168,12 @@ impl State {
         }
         for account in self.stripe.iter() {
             orders.extend(lock(&account.book).entries());
+        }
+        for account in self.unionpay.iter() {
+            orders.extend(lock(&account.book).entries(now));
+        }
+        for account in self.paypal.iter() {
+            orders.extend(lock(&account.book).entries(now));
         }
         BooksSnapshot::of(orders, now)
     }

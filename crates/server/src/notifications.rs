@@ -10,20 +10,52 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use domain::ChannelId;
+use domain::{ChannelId, Notice, Timestamp};
 use engine::EngineError;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use providers::{Acknowledgement, Delivery, Forged, Provider};
+use providers::{Acknowledgement, Delivery, Driver, Forged, Provider, Unread};
 
 use crate::app::Shared;
 use crate::body;
 use crate::params::ChannelInPath;
 use crate::problem::{Problem, ProblemDocument, kinds};
 
-/// Finds the codec that can read a channel's notifications.
+/// Reads a channel's notifications.
+#[async_trait::async_trait]
 pub trait Codecs: Send + Sync {
     /// The codec of this channel.
     fn codec(&self, channel: &ChannelId) -> Option<Arc<dyn Provider>>;
+
+    /// Verifies and reads a delivery. A codec alone cannot ask a provider for the proof that
+    /// some notifications need; the [`Driver`] can.
+    ///
+    /// # Errors
+    /// When it does not prove itself, or that could not be found out.
+    async fn read(
+        &self,
+        channel: &ChannelId,
+        delivery: &Delivery,
+        now: Timestamp,
+    ) -> Result<Notice, Unread> {
+        let codec = self.codec(channel).ok_or(Unread::NoChannel)?;
+        Ok(codec.notice(delivery, now)?)
+    }
+}
+
+#[async_trait::async_trait]
+impl Codecs for Driver {
+    fn codec(&self, channel: &ChannelId) -> Option<Arc<dyn Provider>> {
+        Driver::codec(self, channel)
+    }
+
+    async fn read(
+        &self,
+        channel: &ChannelId,
+        delivery: &Delivery,
+        _now: Timestamp,
+    ) -> Result<Notice, Unread> {
+        self.notice(channel, delivery).await
+    }
 }
 
 impl<F> Codecs for F
@@ -49,6 +81,7 @@ enum Ending {
     Forged,
     Malformed,
     Stale,
+    Unverified,
     NoPayment,
     Misfit,
     NotStored,
@@ -62,6 +95,7 @@ impl Ending {
             Ending::Forged => "forged",
             Ending::Malformed => "malformed",
             Ending::Stale => "stale",
+            Ending::Unverified => "unverified",
             Ending::NoPayment => "no_payment",
             Ending::Misfit => "misfit",
             Ending::NotStored => "not_stored",
@@ -105,20 +139,19 @@ pub(crate) async fn receive(
     let headers = headers(request.headers());
     let body = body::read(request, &state).await?.to_vec();
     let delivery = Delivery { headers, body };
-    let result = take_in(&state, &channel, codec.as_ref(), &delivery).await;
+    let result = take_in(&state, &channel, &delivery).await;
     count(channel.as_str(), result.name());
     Ok(answer(codec.acknowledge(result.acknowledged())))
 }
 
-async fn take_in(
-    state: &Shared,
-    channel: &ChannelId,
-    codec: &dyn Provider,
-    delivery: &Delivery,
-) -> Ending {
-    let notice = match codec.notice(delivery, state.engine.now()) {
+async fn take_in(state: &Shared, channel: &ChannelId, delivery: &Delivery) -> Ending {
+    let notice = match state.codecs.read(channel, delivery, state.engine.now()).await {
         Ok(notice) => notice,
-        Err(why) => return refused(channel, &why),
+        Err(Unread::Refused(why)) => return refused(channel, &why),
+        Err(why) => {
+            tracing::warn!(%channel, %why, "a notification could not be verified now");
+            return Ending::Unverified;
+        }
     };
     let number = notice.number.clone();
     match state.engine.notice(channel, notice).await {

@@ -119,6 +119,13 @@ pub enum PresentationView {
         /// The address.
         url: String,
     },
+    /// Send the browser to `url` by POST: submit a form of these hidden fields.
+    Form {
+        /// The address.
+        url: String,
+        /// The form's fields by name.
+        fields: BTreeMap<String, String>,
+    },
     /// Call the wallet's script with `parameters`.
     WalletScript {
         /// By name.
@@ -288,6 +295,7 @@ fn presentation(payment: &Payment) -> Option<PresentationView> {
             qr_svg_url: format!("/v1/payments/{}/qr.svg", payment.id),
         },
         Presentation::Redirect { url } => PresentationView::Redirect { url },
+        Presentation::Form { url, fields } => PresentationView::Form { url, fields },
         Presentation::WalletScript { parameters } => PresentationView::WalletScript { parameters },
         Presentation::ClientSecret { reference, secret } => {
             PresentationView::ClientSecret { reference, secret }

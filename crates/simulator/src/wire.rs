@@ -86,6 +86,7 @@ fn capabilities(house: House) -> Capabilities {
         expiry: (Duration::from_secs(60), Duration::from_secs(7200)),
         query_schedule: domain::Policy::default().query_schedule,
         resend_create: house != House::Alipay,
+        closing: providers::Closing::Proven,
     }
 }
 

@@ -240,6 +240,30 @@ fn rule_5_what_is_shown_is_closed_before_another_code_is_made() {
     );
 }
 
+/// Where a call of ours takes the money, it is made only for the link that the customer holds.
+#[test]
+fn rule_2_an_approval_is_wanted_only_by_the_attempt_that_the_customer_holds() {
+    let code = begin(&open(), Method::Alipay, at(0));
+    assert!(!code.wants(1), "in flight, nothing is shown");
+    let orphan =
+        apply(&code, Fact::Created { attempt: 1, outcome: Outcome::Unknown(fault()) }, at(1));
+    assert!(!orphan.wants(1), "nobody has seen it");
+    let shown =
+        apply(&code, Fact::Created { attempt: 1, outcome: Outcome::Ok(presented()) }, at(1));
+    assert!(shown.wants(1) && !shown.wants(2) && !shown.wants(0));
+    let leaving = apply(&shown, Fact::SwitchAsked, at(2));
+    assert!(leaving.wants(1), "a customer who approved before the close was faster");
+    let silent = Fact::CloseAnswered { attempt: 1, outcome: Outcome::Unknown(fault()) };
+    let other = begin(&apply(&leaving, silent, at(3)), Method::Alipay, at(3));
+    assert!(!other.wants(1), "another attempt was begun");
+    let closed = Fact::CloseAnswered { attempt: 1, outcome: Outcome::Ok(CloseState::Closed) };
+    assert!(!apply(&leaving, closed, at(3)).wants(1), "closed is closed");
+    assert!(!apply(&shown, Fact::CancelAsked, at(2)).wants(1), "the merchant has cancelled");
+    assert!(apply(&shown, Fact::Elapsed(Task::Expire), at(900)).wants(1), "it came in time");
+    let paid = Fact::Noticed { attempt: 1, state: OrderState::Paid(receipt()) };
+    assert!(!apply(&shown, paid, at(2)).wants(1));
+}
+
 #[test]
 fn rule_6_a_late_success_is_honoured_or_refunded_never_dropped() {
     let code = begin(&open(), Method::Alipay, at(0));

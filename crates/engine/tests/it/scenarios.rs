@@ -84,6 +84,30 @@ async fn rule_5_switching_closes_first_and_a_faster_customer_wins() {
     assert_eq!(settled.attempts.len(), 2);
 }
 
+/// At PayPal the customer's approval moves nothing until we capture, and a webhook of it may
+/// come after the customer has gone elsewhere.
+#[tokio::test]
+async fn rule_2_a_hint_about_an_attempt_that_was_left_captures_nothing() {
+    let world = world();
+    let payment = world.create(BOTH).await;
+    let hint = || Notice { number: payment.attempts[0].number.clone(), kind: NoticeKind::Hint };
+    let channel = payment.attempts[0].channel.clone();
+    world.engine.notice(&channel, hint()).await.unwrap();
+    world.engine.switch(&shop(), payment.id, Some(Method::WechatPay)).await.unwrap();
+    world.engine.notice(&channel, hint()).await.unwrap();
+    assert_eq!(
+        world.script.called(),
+        [
+            "create alipay-main",
+            "query alipay-main",
+            "close alipay-main",
+            "create wechat-main",
+            "query alipay-main",
+        ]
+    );
+    assert_eq!(*world.script.wanted.lock().unwrap(), [true, true, false]);
+}
+
 #[tokio::test]
 async fn rule_8_sixty_four_equal_requests_make_one_payment_and_one_call() {
     let world = std::sync::Arc::new(world());

@@ -59,6 +59,8 @@ impl Entropy for Counted {
 pub(crate) struct Script {
     answers: Mutex<VecDeque<Answer>>,
     pub(crate) calls: Mutex<Vec<(String, &'static str, String)>>,
+    /// What queries and closes said of [`OrderRef::wanted`].
+    pub(crate) wanted: Mutex<Vec<bool>>,
 }
 
 impl Script {
@@ -75,6 +77,9 @@ impl Script {
 #[async_trait]
 impl Caller for Script {
     async fn call(&self, channel: &ChannelId, op: &Operation, _until: Timestamp) -> Answer {
+        if let Operation::Query(order) | Operation::Close(order, _) = op {
+            self.wanted.lock().unwrap().push(order.wanted);
+        }
         let number = op.number().to_string();
         self.calls.lock().unwrap().push((channel.to_string(), op.name(), number));
         tokio::task::yield_now().await;
@@ -147,6 +152,7 @@ pub(crate) fn channel(name: &str, methods: &[(Method, Flow)]) -> Channel {
             expiry: (Duration::from_secs(60), Duration::from_secs(86_400)),
             query_schedule: Schedule { waits, then_every: Duration::from_secs(30) },
             resend_create: true,
+            closing: providers::Closing::Proven,
         },
         call_timeout: Duration::from_secs(3),
         max_per_second: None,

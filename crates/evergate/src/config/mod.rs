@@ -12,7 +12,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use domain::ChannelId;
-use providers::{AlipaySettings, ChannelSettings, SettingError, StripeSettings, WechatPaySettings};
+use providers::{
+    AlipaySettings, ChannelSettings, PaypalSettings, SettingError, StripeSettings,
+    UnionPaySettings, WechatPaySettings,
+};
 use resilience::{FeeTable, Guide};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -365,14 +368,27 @@ fn read_channel<'t>(
             let read: Option<WechatPaySettings> = reader.table(&at, &rest);
             read.map(|s| ChannelSettings::WechatPay(Box::new(s)))
         }
+        "unionpay" => {
+            let read: Option<UnionPaySettings> = reader.table(&at, &rest);
+            read.map(|s| ChannelSettings::UnionPay(Box::new(s)))
+        }
         "stripe" => {
             let read: Option<StripeSettings> = reader.table(&at, &rest);
             read.map(|s| ChannelSettings::Stripe(Box::new(s)))
         }
+        "paypal" => {
+            let read: Option<PaypalSettings> = reader.table(&at, &rest);
+            read.map(|s| ChannelSettings::Paypal(Box::new(s)))
+        }
         other => {
             let rule = format!("`{other}` is not a provider that Evergate speaks to");
             let field = format!("{at}.provider");
-            reader.note(provider.span(), &field, &rule, "one of alipay, wechatpay, stripe");
+            reader.note(
+                provider.span(),
+                &field,
+                &rule,
+                "one of alipay, wechatpay, unionpay, stripe, paypal",
+            );
             None
         }
     };

@@ -39,6 +39,8 @@ fn who(step: &Step, lang: Lang) -> String {
         ProviderKind::Alipay => lang.pick("Alipay", "支付宝"),
         ProviderKind::WechatPay => lang.pick("WeChat Pay", "微信支付"),
         ProviderKind::Stripe => "Stripe",
+        ProviderKind::UnionPay => lang.pick("UnionPay", "银联"),
+        ProviderKind::Paypal => "PayPal",
     };
     match &step.matches.provider {
         Some(kinds) => kinds.0.iter().map(name).collect::<Vec<_>>().join(lang.pick(" and ", "和")),

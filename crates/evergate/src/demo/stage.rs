@@ -133,10 +133,10 @@ impl Stage {
         let watched = Arc::clone(&seen);
         let gateway =
             Gateway::start(&config, |caller| Arc::new(Watched::new(caller, watched))).await?;
-        sandbox.set_stripe_webhook(
-            "stripe-main",
-            &format!("http://{}/v1/notifications/stripe-main", gateway.addr()),
-        );
+        for channel in ["stripe-main", "paypal-main"] {
+            let notify = format!("http://{}/v1/notifications/{channel}", gateway.addr());
+            sandbox.set_webhook(channel, &notify);
+        }
         let channels = config.channels.into_iter().map(|(id, _)| id).collect();
         Ok(Stage {
             sandbox,

@@ -99,7 +99,7 @@ async fn a_good_configuration_is_good() {
     assert_eq!(code, 0, "{result:#}");
     let accepted = result["findings"].as_array().unwrap();
     let accepted = accepted.iter().filter(|f| f["what"] == "signed call" && f["level"] == "ok");
-    assert_eq!(accepted.count(), 3, "{result:#}");
+    assert_eq!(accepted.count(), 5, "{result:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,13 +114,23 @@ async fn a_key_that_the_provider_does_not_know_is_an_error() {
             MerchantMaterial::Stripe { secret_key, .. } => {
                 *secret_key = "sk_test_00000000000000000000000000000000".to_owned();
             }
+            MerchantMaterial::Paypal { client_secret, .. } => *client_secret = "E0".to_owned(),
+            MerchantMaterial::UnionPay { mer_id, .. } => *mer_id = "777000000000000".to_owned(),
             MerchantMaterial::WechatPay { .. } => {}
         }
     }
     let text = fixture.text(&fixture.sandbox.base_url());
     let (code, result) = fixture.check(&text, &[]).await;
     assert_eq!(code, 2, "{result:#}");
-    assert_eq!(errors(&result), ["alipay-main signed call", "stripe-main signed call"]);
+    assert_eq!(
+        errors(&result),
+        [
+            "alipay-main signed call",
+            "stripe-main signed call",
+            "unionpay-main signed call",
+            "paypal-main signed call"
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,7 +168,13 @@ async fn an_unreachable_provider_is_told_with_its_layer() {
     let fixture = Fixture::new().await;
     let (code, result) = fixture.check(&fixture.text("http://127.0.0.1:1"), &[]).await;
     assert_eq!(code, 2, "{result:#}");
-    let names = ["alipay-main tcp", "wechat-main tcp", "stripe-main tcp"];
+    let names = [
+        "alipay-main tcp",
+        "wechat-main tcp",
+        "stripe-main tcp",
+        "unionpay-main tcp",
+        "paypal-main tcp",
+    ];
     assert_eq!(errors(&result), names, "{result:#}");
 }
 

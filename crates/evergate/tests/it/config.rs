@@ -36,7 +36,7 @@ app_id = "wx0000000000000000"
 
 [[channels]]
 name = "pal"
-provider = "paypal"
+provider = "adyen"
 
 [policy]
 late_after_expiry = "keep"

@@ -40,6 +40,53 @@ async fn a_payment_from_its_code_to_its_refund() {
     look_around(&town);
 }
 
+/// At PayPal the customer only approves: the webhook of that makes the gateway capture, but not
+/// once the merchant has cancelled.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paypal_approval_is_captured_while_it_is_wanted_and_not_afterwards() {
+    let receiver = Receiver::start().await.unwrap();
+    let town = Town::start(&receiver.url(), receiver.secret());
+    let _gateway = town.serve();
+    town.ready().await;
+    let api = town.api();
+    let create = async |number: &str| {
+        let mut wish = order(number, 1_999, "paypal");
+        wish["currency"] = "USD".into();
+        let (status, payment) = api.post("/v1/payments", &wish, None).await.unwrap();
+        assert_eq!(status, 201, "{payment}");
+        let id = payment["id"].as_str().unwrap().to_owned();
+        (id, payment["presentation"]["url"].as_str().unwrap().to_owned())
+    };
+    let (id, link) = create("P-1").await;
+    assert_eq!(town.sandbox("pay", json!({ "code": link })).await["paid"], true);
+    eventually("the merchant is told", async || {
+        receiver.received().paid.contains(&id).then_some(())
+    })
+    .await;
+    refund_in_parts(&town, &id);
+
+    let (id, link) = create("P-2").await;
+    let cancelled = json_of(&town.command(&town.api_key, &["payments", "cancel", &id, "--json"]));
+    assert_eq!(cancelled["status"], "cancelled", "{cancelled}");
+    let late = town.sandbox("pay", json!({ "code": link })).await;
+    assert_eq!(late["provider_status"], "APPROVED", "{late}");
+    let number = late["order_no"].as_str().unwrap();
+    eventually("the gateway hears of the approval", async || {
+        let log = town.sandbox("notifications", Value::Null).await;
+        let told = log["notifications"].as_array().unwrap().iter().any(|line| {
+            line["order_no"] == number
+                && line["event"] == "CHECKOUT.ORDER.APPROVED"
+                && line["result"] == "acknowledged"
+        });
+        told.then_some(())
+    })
+    .await;
+    let books = town.sandbox(&format!("books?order_no={number}"), Value::Null).await;
+    assert_eq!(books["orders"][0]["captured_minor"], 0, "{books}");
+    let payment = api.get(&format!("/v1/payments/{id}"), &[]).await.unwrap();
+    assert_eq!(payment["status"], "cancelled");
+}
+
 fn refund_in_parts(town: &Town, id: &str) {
     let refund = |amount: &str| {
         town.command(&town.api_key, &["payments", "refund", id, "--amount", amount, "--json"])

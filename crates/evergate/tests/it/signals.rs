@@ -45,7 +45,7 @@ async fn synthetic_payments_try_every_channel_and_stay_out_of_everything_else() 
         let seen = signals(&town).await;
         let works = |t: &&Value| t["result"] == "works";
         let tried = all(&seen, "synthetic").iter().filter(works).count();
-        (all(&seen, "probes").len() == 3 && tried >= 3).then_some(seen)
+        (all(&seen, "probes").len() == 5 && tried >= 5).then_some(seen)
     })
     .await;
     for probe in all(&seen, "probes") {
@@ -234,7 +234,7 @@ async fn a_probe_by_command_names_the_layer() {
     };
     let good = probe(&[]);
     assert_eq!(code(&good), 0, "{}{}", stdout(&good), stderr(&good));
-    assert_eq!(all(&json_of(&good), "probes").len(), 3);
+    assert_eq!(all(&json_of(&good), "probes").len(), 5);
     let fault = json!({ "match": { "provider": "alipay" }, "fault": "black_hole" });
     town.sandbox("faults", fault).await;
     let bad = probe(&["--channel", "alipay-main"]);

@@ -79,6 +79,7 @@ fn channel(name: &str) -> Channel {
             expiry: (Duration::from_secs(60), Duration::from_secs(86_400)),
             query_schedule: Schedule { waits: vec![], then_every: Duration::from_secs(3_600) },
             resend_create: true,
+            closing: providers::Closing::Proven,
         },
         call_timeout: Duration::from_secs(3),
         max_per_second: None,

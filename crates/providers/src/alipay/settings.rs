@@ -240,5 +240,6 @@ fn offer() -> Offer {
         waits_s: &[3, 5, 5, 10, 15, 30, 60, 120, 300],
         then_every_s: 600,
         resend_create: false,
+        closing: crate::Closing::Proven,
     }
 }

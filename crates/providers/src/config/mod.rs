@@ -22,7 +22,9 @@ pub(crate) use source::{Source, common, rebase, source};
 use crate::alipay::AlipaySettings;
 use crate::crypto::CertificateInfo;
 use crate::driver::{CallLimits, Roots};
+use crate::paypal::PaypalSettings;
 use crate::stripe::StripeSettings;
+use crate::unionpay::UnionPaySettings;
 use crate::wechatpay::WechatPaySettings;
 use crate::{Capabilities, Provider};
 
@@ -36,6 +38,10 @@ pub enum ChannelSettings {
     WechatPay(Box<WechatPaySettings>),
     /// Stripe's PaymentIntents.
     Stripe(Box<StripeSettings>),
+    /// UnionPay's full-channel platform, 5.1.0.
+    UnionPay(Box<UnionPaySettings>),
+    /// PayPal's Orders v2.
+    Paypal(Box<PaypalSettings>),
 }
 
 impl ChannelSettings {
@@ -45,6 +51,8 @@ impl ChannelSettings {
             ChannelSettings::Alipay(_) => "alipay",
             ChannelSettings::WechatPay(_) => "wechatpay",
             ChannelSettings::Stripe(_) => "stripe",
+            ChannelSettings::UnionPay(_) => "unionpay",
+            ChannelSettings::Paypal(_) => "paypal",
         }
     }
 
@@ -54,6 +62,8 @@ impl ChannelSettings {
             ChannelSettings::Alipay(settings) => settings.rebase(folder),
             ChannelSettings::WechatPay(settings) => settings.rebase(folder),
             ChannelSettings::Stripe(settings) => settings.rebase(folder),
+            ChannelSettings::UnionPay(settings) => settings.rebase(folder),
+            ChannelSettings::Paypal(settings) => settings.rebase(folder),
         }
     }
 
@@ -82,7 +92,15 @@ impl ChannelSettings {
                 let limits = settings.common().limits(&mut mistakes);
                 settings.codec(notify_url, &mut mistakes).map(|c| (Arc::new(c) as _, limits))
             }
+            ChannelSettings::UnionPay(settings) => {
+                let limits = settings.common().limits(&mut mistakes);
+                settings.codec(notify_url, &mut mistakes).map(|c| (Arc::new(c) as _, limits))
+            }
             ChannelSettings::Stripe(settings) => {
+                let limits = settings.common().limits(&mut mistakes);
+                settings.codec(notify_url, &mut mistakes).map(|c| (Arc::new(c) as _, limits))
+            }
+            ChannelSettings::Paypal(settings) => {
                 let limits = settings.common().limits(&mut mistakes);
                 settings.codec(notify_url, &mut mistakes).map(|c| (Arc::new(c) as _, limits))
             }
@@ -96,7 +114,8 @@ impl ChannelSettings {
         match self {
             ChannelSettings::Alipay(settings) => settings.certificates(),
             ChannelSettings::WechatPay(settings) => settings.certificates(),
-            ChannelSettings::Stripe(_) => Vec::new(),
+            ChannelSettings::UnionPay(settings) => settings.certificates(),
+            ChannelSettings::Stripe(_) | ChannelSettings::Paypal(_) => Vec::new(),
         }
     }
 
@@ -105,7 +124,9 @@ impl ChannelSettings {
         match self {
             ChannelSettings::Alipay(settings) => settings.common().base_url,
             ChannelSettings::WechatPay(settings) => settings.common().base_url,
+            ChannelSettings::UnionPay(settings) => settings.common().base_url,
             ChannelSettings::Stripe(settings) => settings.common().base_url,
+            ChannelSettings::Paypal(settings) => settings.common().base_url,
         }
     }
 
@@ -114,16 +135,21 @@ impl ChannelSettings {
         let (method, currency) = match self {
             ChannelSettings::Alipay(_) => (Method::Alipay, Currency::CNY),
             ChannelSettings::WechatPay(_) => (Method::WechatPay, Currency::CNY),
+            ChannelSettings::UnionPay(_) => (Method::UnionPay, Currency::CNY),
             ChannelSettings::Stripe(_) => (Method::Card, Currency::USD),
+            ChannelSettings::Paypal(_) => (Method::Paypal, Currency::USD),
         };
         Operation::Query(OrderRef {
             // Ordinals count from 1, and no payment has the nil id.
             number: ProviderOrderNo::of(PaymentId::from_uuid(uuid::Uuid::nil()), 0),
-            reference: None,
+            // PayPal finds orders by its own ids only; this has the form of one.
+            reference: matches!(self, ChannelSettings::Paypal(_))
+                .then(|| "0EVERGATE0PROBE00".to_owned()),
             method,
             flow: Flow::Presented,
             money: Money::new(1, currency).expect("1 is an amount"),
             sent_at: Timestamp::EPOCH,
+            wanted: false,
         })
     }
 }
@@ -156,6 +182,7 @@ pub(crate) struct Offer {
     pub(crate) waits_s: &'static [u64],
     pub(crate) then_every_s: u64,
     pub(crate) resend_create: bool,
+    pub(crate) closing: crate::Closing,
 }
 
 impl Common<'_> {
@@ -277,6 +304,7 @@ impl Common<'_> {
                 then_every: seconds(offer.then_every_s),
             },
             resend_create: offer.resend_create,
+            closing: offer.closing,
         }
     }
 

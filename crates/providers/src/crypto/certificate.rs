@@ -27,11 +27,14 @@ pub(crate) struct Certificate {
     pub(crate) key: PublicKey,
     /// The serial number in upper-case hexadecimal, as WeChat Pay writes it.
     pub(crate) serial_hex: String,
+    /// The serial number in decimal, as UnionPay writes it.
+    pub(crate) serial_decimal: String,
     /// Alipay's name of it: the MD5 of issuer and decimal serial.
     pub(crate) alipay_sn: String,
     /// Whether it was signed with RSA; Alipay's root names leave others out.
     pub(crate) rsa_signed: bool,
     subject: String,
+    common_name: Option<String>,
     not_before: Timestamp,
     not_after: Timestamp,
 }
@@ -54,12 +57,24 @@ impl Certificate {
                     hex
                 },
             ),
+            serial_decimal: x509.tbs_certificate.serial.to_string(),
             alipay_sn: alipay_sn(&x509),
             rsa_signed,
             subject: x509.subject().to_string(),
+            common_name: common_name(x509.subject()),
             not_before: Timestamp::from_secs(x509.validity().not_before.timestamp()),
             not_after: Timestamp::from_secs(x509.validity().not_after.timestamp()),
         })
+    }
+
+    /// The common name of whom it names.
+    pub(crate) fn common_name(&self) -> Option<&str> {
+        self.common_name.as_deref()
+    }
+
+    /// Whether it may be used at this time.
+    pub(crate) fn is_valid_at(&self, now: Timestamp) -> bool {
+        (self.not_before..=self.not_after).contains(&now)
     }
 
     /// Its entry in the table of `evergate check`.
@@ -88,6 +103,10 @@ pub(crate) fn certificates(text: &str) -> Result<Vec<Certificate>, &'static str>
         (true, Some(why)) => Err(why),
         (true, None) => Err("it holds no certificate"),
     }
+}
+
+fn common_name(name: &X509Name<'_>) -> Option<String> {
+    name.iter_common_name().next().and_then(|cn| cn.as_str().ok()).map(ToOwned::to_owned)
 }
 
 /// Alipay's `app_cert_sn`: the MD5 of the issuer's name, most specific part first, and the

@@ -4,15 +4,21 @@
 //! and for nothing secret, is written out here.
 
 mod certificate;
+mod chain;
 mod md5;
 mod pem;
+#[cfg(feature = "pfx")]
+mod pfx;
 mod rsa;
 mod secret;
 mod symmetric;
 
 pub use certificate::CertificateInfo;
 pub(crate) use certificate::{Certificate, certificates};
+pub(crate) use chain::Authority;
 pub(crate) use md5::md5_hex;
+#[cfg(feature = "pfx")]
+pub(crate) use pfx::open_pfx;
 #[cfg(test)]
 pub(crate) use rsa::test_key;
 pub(crate) use rsa::{PrivateKey, PublicKey};

@@ -28,8 +28,13 @@ impl PrivateKey {
         if block.label == "ENCRYPTED PRIVATE KEY" {
             return Err("the private key is protected by a password; store it without one");
         }
-        let pair = KeyPair::from_pkcs8(&block.der)
-            .or_else(|_| KeyPair::from_der(&block.der))
+        PrivateKey::from_der(&block.der)
+    }
+
+    /// Reads PKCS#8 or PKCS#1 in DER.
+    pub(crate) fn from_der(der: &[u8]) -> Result<PrivateKey, &'static str> {
+        let pair = KeyPair::from_pkcs8(der)
+            .or_else(|_| KeyPair::from_der(der))
             .map_err(|_| "it is not an RSA private key of 2048 bits or more")?;
         Ok(PrivateKey { pair, random: SystemRandom::new() })
     }

@@ -2,13 +2,17 @@
 //!
 //! It owns what no codec should: connections, time-outs, the budget of calls in flight, the
 //! size of answers, metrics and tracing. It never retries, follows no redirect and uses no
-//! proxy from the environment: sending a charge again is the engine's decision.
+//! proxy from the environment: sending a charge again is the engine's decision. The one thing
+//! that it sends twice is a request whose token was not believed, which proves that the first
+//! had no effect.
 //!
 //! The invariant: [`Reply::NotSent`] only when surely no byte of the request left for the
 //! provider; everything doubtful is [`Reply::Unanswered`].
 
 mod cause;
 mod probe;
+mod purse;
+mod witness;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,6 +26,10 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 pub use probe::{Probe, ProbeLayer};
+pub use witness::Unread;
+
+use purse::Purse;
+use witness::Witnesses;
 
 use crate::{Cause, Provider, Reply, Request, Response, Stamp, Step, Verdict};
 
@@ -81,6 +89,8 @@ struct Channel {
     http: reqwest::Client,
     budget: Semaphore,
     timeout: Duration,
+    purse: Purse,
+    witnesses: Witnesses,
 }
 
 type Channels = HashMap<ChannelId, Arc<Channel>>;
@@ -115,6 +125,8 @@ impl Driver {
             http,
             budget: Semaphore::new(limits.max_in_flight.min(Semaphore::MAX_PERMITS)),
             timeout: limits.timeout,
+            purse: Purse::default(),
+            witnesses: Witnesses::default(),
         });
         self.channels.rcu(|now| {
             let mut next = Channels::clone(now);
@@ -227,10 +239,56 @@ impl Driver {
         };
         let _gauge = InFlight::enter(id);
         tracing::trace!(step = step.asks, "asking the provider");
-        let reply = within(deadline, exchange(&channel.http, request)).await;
-        reply
-            .unwrap_or_else(|| unanswered("timeout", "no whole answer came within the call's time"))
+        self.carried(channel, request, deadline, until).await
     }
+
+    /// Sends a request with the channel's token, if it has such a thing, and once more with a
+    /// new one when the provider does not believe the first.
+    async fn carried(
+        &self,
+        channel: &Channel,
+        request: Request,
+        deadline: Instant,
+        until: Timestamp,
+    ) -> Reply {
+        let Some(login) = channel.codec.login() else {
+            return whole(deadline, &channel.http, request).await;
+        };
+        let bearer = |disbelieved| {
+            let Channel { purse, http, .. } = channel;
+            purse.bearer(login, http, &self.clock, deadline, disbelieved)
+        };
+        let first = match bearer(None).await {
+            Ok(token) => token,
+            Err(cause) => return Reply::NotSent(cause),
+        };
+        if (self.clock)() >= until {
+            return not_sent("deadline", LATE);
+        }
+        let reply = whole(deadline, &channel.http, carrying(&request, &first)).await;
+        if !matches!(&reply, Reply::Answered(response) if login.disbelieved(response)) {
+            return reply;
+        }
+        match bearer(Some(&first)).await {
+            Ok(second) if (self.clock)() < until && Instant::now() < deadline => {
+                whole(deadline, &channel.http, carrying(&request, &second)).await
+            }
+            Ok(_) => not_sent("deadline", LATE),
+            // The first request was refused at the door, so nothing has happened.
+            Err(cause) => Reply::NotSent(cause),
+        }
+    }
+}
+
+fn carrying(request: &Request, token: &crate::Secret) -> Request {
+    let mut request = request.clone();
+    request.headers.push(("authorization", format!("Bearer {}", token.expose())));
+    request
+}
+
+async fn whole(deadline: Instant, http: &reqwest::Client, request: Request) -> Reply {
+    let reply = within(deadline, exchange(http, request)).await;
+    reply.unwrap_or_else(|| unanswered("timeout", "no whole answer came within the call's time"))
 }
 
 /// Counts a call while it is under way, however it ends.

@@ -85,6 +85,8 @@ impl Driver {
                     "dns" => ProbeLayer::Dns,
                     "tls" => ProbeLayer::Tls,
                     "connect" => ProbeLayer::Connect,
+                    "token" => ProbeLayer::Http,
+                    "credentials" => ProbeLayer::Answered,
                     _ => ProbeLayer::Local,
                 };
                 probe.fault = Some(Fault::new(cause.code, cause.detail.clone()));

@@ -189,5 +189,6 @@ fn offer() -> Offer {
         waits_s: &[5, 10, 30, 60, 120, 300, 600],
         then_every_s: 1_800,
         resend_create: true,
+        closing: crate::Closing::Proven,
     }
 }

@@ -284,5 +284,6 @@ fn offer() -> Offer {
         waits_s: &[5, 25, 30, 120, 120, 300, 1_200],
         then_every_s: 1_800,
         resend_create: true,
+        closing: crate::Closing::Proven,
     }
 }

@@ -6,7 +6,7 @@ use providers::{ChannelSettings, SettingError};
 use serde_json::{Value, json};
 
 use crate::keys::{OURS, STRANGERS, THEIRS};
-use crate::peers::{alipay_settings, stripe_settings, wechatpay_settings};
+use crate::peers::{alipay_settings, paypal_settings, stripe_settings, wechatpay_settings};
 use crate::world::{NOTIFY, channel, settings};
 
 fn mistakes(value: Value) -> Vec<SettingError> {
@@ -30,13 +30,13 @@ fn with(mut value: Value, changes: &[(&str, Value)]) -> Value {
 
 #[test]
 fn good_settings_have_no_mistakes_and_unknown_fields_are_refused() {
-    for value in [alipay_settings(), wechatpay_settings(), stripe_settings()] {
+    for value in [alipay_settings(), wechatpay_settings(), stripe_settings(), paypal_settings()] {
         assert_eq!(mistakes(value.clone()), []);
         let odd = with(value, &[("tiemout_ms", 5.into())]);
         let error = serde_json::from_value::<ChannelSettings>(odd).expect_err("a wrong name");
         assert!(error.to_string().contains("tiemout_ms"), "{error}");
     }
-    let odd = json!({ "provider": "paypal" });
+    let odd = json!({ "provider": "adyen" });
     assert!(serde_json::from_value::<ChannelSettings>(odd).is_err());
 }
 

@@ -13,9 +13,14 @@ async fn each(
     check: impl Fn(Peer, &Operation, Answer),
 ) {
     for peer in PEERS {
-        for op in operations(&peer.order(), peer.reference()) {
+        for op in peer.operations() {
             let (facts, twist) = (facts(&op), twist.clone());
-            let fake = Fake::start(move |got| twist(peer, got, peer.answer(got, &facts))).await;
+            let fake = Fake::start(move |got| match peer.token(got) {
+                // A token that cannot be had is a test of its own.
+                Some(token) => token,
+                None => twist(peer, got, peer.answer(got, &facts)),
+            })
+            .await;
             let answer = call(&peer.settings(&fake.url()), &op).await;
             check(peer, &op, answer);
         }
@@ -85,6 +90,8 @@ async fn an_answer_about_another_amount_proves_nothing() {
                 (peer, op),
                 (Peer::WechatPay, Operation::Create(_))
                     | (Peer::Alipay, Operation::Create(_) | Operation::Close(..))
+                    // No transaction has no amount.
+                    | (Peer::UnionPay, Operation::Close(..))
             );
             if !amountless {
                 claims_nothing(peer, op, &answer);
@@ -115,6 +122,7 @@ async fn a_changed_byte_proves_nothing() {
         Back::Http(status, headers, body) if peer.is_signed() => {
             let text = String::from_utf8(body).expect("text");
             let text = text.replace("SUCCESS", "success").replace("qr.a", "qr.b");
+            let text = text.replace("respMsg=成", "respMsg=完");
             Back::Http(status, headers, text.replace("weixin", "weixim").into_bytes())
         }
         back => back,
@@ -130,6 +138,12 @@ async fn a_changed_byte_proves_nothing() {
 #[tokio::test]
 async fn a_missing_signature_proves_nothing() {
     let strip = |peer: Peer, _: &Got, back: Back| match back {
+        Back::Http(status, headers, body) if peer == Peer::UnionPay => {
+            let text = String::from_utf8(body).expect("text");
+            let (front, back) = text.split_once("&signature=").expect("it is signed");
+            let rest = back.split_once('&').map_or("", |(_, rest)| rest);
+            Back::Http(status, headers, format!("{front}&{rest}").into())
+        }
         Back::Http(status, _, body) if peer == Peer::WechatPay => Back::Http(status, vec![], body),
         Back::Http(status, headers, body) if peer == Peer::Alipay => {
             let text = String::from_utf8(body).expect("text");
@@ -195,8 +209,13 @@ async fn server_errors_and_odd_statuses_prove_nothing() {
 async fn a_refund_or_charge_that_is_limited_by_something_in_between_stays_unknown() {
     let limited = |_: Peer, _: &Got, _: Back| Back::Http(429, vec![], "<html>slow down".into());
     each(good, limited, |peer, op, answer| {
-        if matches!(op, Operation::Refund(_) | Operation::Close(..)) {
-            claims_nothing(peer, op, &answer);
+        match op {
+            // Each starts with a question there, which changes nothing.
+            Operation::Refund(_) | Operation::Close(..) if peer == Peer::Paypal => {
+                assert_eq!(answer.class(), Class::Unavailable);
+            }
+            Operation::Refund(_) | Operation::Close(..) => claims_nothing(peer, op, &answer),
+            _ => {}
         }
         assert_ne!(answer.class(), Class::Ok, "{peer:?} {}: {answer:?}", op.name());
     })
@@ -207,7 +226,10 @@ async fn a_refund_or_charge_that_is_limited_by_something_in_between_stays_unknow
 async fn an_answer_that_is_too_large_proves_nothing() {
     for peer in PEERS {
         let op = &operations(&peer.order(), peer.reference())[3];
-        let fake = Fake::start(|_| Back::json(200, vec![b' '; 2 * 1024 * 1024])).await;
+        let large = move |got: &Got| {
+            peer.token(got).unwrap_or_else(|| Back::json(200, vec![b' '; 2 * 1024 * 1024]))
+        };
+        let fake = Fake::start(large).await;
         let answer = call(&peer.settings(&fake.url()), op).await;
         assert_eq!(
             (answer.class(), answer.code()),
@@ -220,18 +242,19 @@ async fn an_answer_that_is_too_large_proves_nothing() {
 #[tokio::test]
 async fn silence_is_unknown_and_comes_to_an_end() {
     for peer in PEERS {
-        let fake = Fake::start(|_| Back::Hang).await;
+        let fake = Fake::start(move |got| peer.token(got).unwrap_or(Back::Hang)).await;
         let op = &operations(&peer.order(), peer.reference())[3];
         let answer = call(&peer.settings(&fake.url()), op).await;
         assert_eq!((answer.class(), answer.code()), (Class::Unknown, Some("timeout")), "{peer:?}");
-        assert_eq!(fake.requests().len(), 1, "{peer:?}: nothing is sent again");
+        let sent = fake.requests().into_iter().filter(|got| peer.token(got).is_none());
+        assert_eq!(sent.count(), 1, "{peer:?}: nothing is sent again");
     }
 }
 
 #[tokio::test]
 async fn what_was_not_sent_is_unavailable() {
     for peer in PEERS {
-        for op in operations(&peer.order(), peer.reference()) {
+        for op in peer.operations() {
             let answer = call(&peer.settings("http://127.0.0.1:1"), &op).await;
             let said = (answer.class(), answer.code());
             assert_eq!(said, (Class::Unavailable, Some("connect")), "{peer:?} {}", op.name());

@@ -8,7 +8,10 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    PKCS_RSA_SHA256, RsaKeySize,
+};
 
 /// A key pair with a certificate of its own.
 pub(crate) struct Pair {
@@ -24,6 +27,10 @@ pub(crate) static OURS: LazyLock<Pair> = LazyLock::new(|| Pair::generate("mercha
 pub(crate) static THEIRS: LazyLock<Pair> = LazyLock::new(|| Pair::generate("provider", 0x7b));
 /// Nobody's that we know.
 pub(crate) static STRANGERS: LazyLock<Pair> = LazyLock::new(|| Pair::generate("stranger", 0x11));
+
+/// PayPal's, which must bear its name.
+pub(crate) static PAYPAL: LazyLock<Pair> =
+    LazyLock::new(|| Pair::generate("messageverificationcerts.paypal.com", 0x2c));
 
 impl Pair {
     fn generate(name: &'static str, first_byte: u8) -> Pair {
@@ -84,6 +91,51 @@ impl Pair {
         let der = ours.public_key().as_ref().to_vec();
         let signature = STANDARD.decode(signature).unwrap_or_default();
         UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der).verify(message, &signature).is_ok()
+    }
+}
+
+/// An authority that issues certificates, as UnionPay's messages bring along.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pub(crate) certificate_pem: String,
+}
+
+/// UnionPay's root, and the middle authority that it signed.
+pub(crate) static ROOT: LazyLock<Authority> = LazyLock::new(|| Authority::root("up-root"));
+pub(crate) static MIDDLE: LazyLock<Authority> = LazyLock::new(|| ROOT.middle("up-middle"));
+
+fn named(name: &str, years: (i32, i32)) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.serial_number = Some(68_759_663_125_u64.into());
+    params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
+    params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
+    params
+}
+
+fn authority(name: &str) -> CertificateParams {
+    let mut params = named(name, (2015, 2050));
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+}
+
+impl Authority {
+    pub(crate) fn root(name: &str) -> Authority {
+        let (pair, params) = (kept_or_fresh(name), authority(name));
+        let certificate = params.self_signed(&pair).expect("a certificate of its own");
+        Authority { issuer: Issuer::new(params, pair), certificate_pem: certificate.pem() }
+    }
+
+    pub(crate) fn middle(&self, name: &str) -> Authority {
+        let (pair, params) = (kept_or_fresh(name), authority(name));
+        let certificate = params.signed_by(&pair, &self.issuer).expect("a certificate");
+        Authority { issuer: Issuer::new(params, pair), certificate_pem: certificate.pem() }
+    }
+
+    /// A certificate for a key under a common name.
+    pub(crate) fn leaf(&self, key: &Pair, name: &str, years: (i32, i32)) -> String {
+        named(name, years).signed_by(&key.pair, &self.issuer).expect("a certificate").pem()
     }
 }
 

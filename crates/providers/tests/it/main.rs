@@ -1,6 +1,6 @@
 //! The codecs and the driver against servers that misbehave on purpose.
 //!
-//! `peers` plays the three providers from their protocols, with its own signing code;
+//! `peers` plays the providers from their protocols, with its own signing code;
 //! `conformance` holds what every codec must do with good, broken and foreign answers.
 
 mod alipay;
@@ -11,9 +11,11 @@ mod fake;
 mod keys;
 mod localstripe;
 mod notices;
+mod paypal;
 mod peers;
 mod properties;
 mod sandbox;
 mod stripe;
+mod unionpay;
 mod wechatpay;
 mod world;

@@ -1,12 +1,14 @@
 //! The three providers as their protocols describe them, for good and for foreign answers.
 
-use domain::{Device, Method, Order};
+use std::collections::BTreeMap;
+
+use domain::{Device, Method, Operation, Order};
 use providers::ChannelSettings;
 use serde_json::{Value, json};
 
 use crate::fake::{Back, Got};
-use crate::keys::{OURS, Pair, STRANGERS, THEIRS};
-use crate::world::{NOW, direct, number, order, refund_number, settings};
+use crate::keys::{MIDDLE, OURS, Pair, ROOT, STRANGERS, THEIRS};
+use crate::world::{NOW, direct, number, operations, order, refund_number, settings};
 
 /// What the peer says, and how it may lie.
 #[derive(Clone)]
@@ -43,10 +45,17 @@ pub(crate) enum Peer {
     Alipay,
     WechatPay,
     Stripe,
+    UnionPay,
+    Paypal,
 }
 
-pub(crate) const PEERS: [Peer; 3] = [Peer::Alipay, Peer::WechatPay, Peer::Stripe];
+pub(crate) const PEERS: [Peer; 5] =
+    [Peer::Alipay, Peer::WechatPay, Peer::Stripe, Peer::UnionPay, Peer::Paypal];
 pub(crate) const INTENT: &str = "pi_3Evergate";
+/// UnionPay's number of the payment.
+pub(crate) const QUERY_ID: &str = "202609212213201234568";
+/// PayPal's id of the order.
+pub(crate) const ORDER: &str = "5O190127TN364715T";
 pub(crate) const API_V3_KEY: &str = "0123456789abcdefghijklmnopqrstuv";
 pub(crate) const KEY_ID: &str = "PUB_KEY_ID_0114232134912410000000000000";
 
@@ -56,6 +65,8 @@ impl Peer {
             Peer::Alipay => alipay_settings(),
             Peer::WechatPay => wechatpay_settings(),
             Peer::Stripe => stripe_settings(),
+            Peer::UnionPay => unionpay_settings(),
+            Peer::Paypal => paypal_settings(),
         };
         value["base_url"] = base_url.into();
         value["timeout_ms"] = 700.into();
@@ -67,11 +78,25 @@ impl Peer {
             Peer::Alipay => order(Method::Alipay, Device::Qr),
             Peer::WechatPay => order(Method::WechatPay, Device::Qr),
             Peer::Stripe => direct(),
+            Peer::UnionPay => order(Method::UnionPay, Device::Desktop),
+            Peer::Paypal => order(Method::Paypal, Device::Qr),
         }
     }
 
     pub(crate) fn reference(self) -> Option<&'static str> {
-        (self == Peer::Stripe).then_some(INTENT)
+        match self {
+            Peer::Stripe => Some(INTENT),
+            Peer::UnionPay => Some(QUERY_ID),
+            Peer::Paypal => Some(ORDER),
+            _ => None,
+        }
+    }
+
+    /// The operations that need a call: UnionPay's orders are made by the customer's browser.
+    pub(crate) fn operations(self) -> Vec<Operation> {
+        let mut all = operations(&self.order(), self.reference());
+        all.retain(|op| self != Peer::UnionPay || !matches!(op, Operation::Create(_)));
+        all
     }
 
     /// The answer that the protocol gives to a request.
@@ -80,11 +105,23 @@ impl Peer {
             Peer::Alipay => alipay(got, facts),
             Peer::WechatPay => wechatpay(got, facts),
             Peer::Stripe => stripe(got, facts),
+            Peer::UnionPay => unionpay(got, facts),
+            Peer::Paypal => paypal(got, facts),
         }
     }
 
     pub(crate) fn is_signed(self) -> bool {
-        self != Peer::Stripe
+        !matches!(self, Peer::Stripe | Peer::Paypal)
+    }
+
+    /// The answer to a request for a token, which comes before everything else at PayPal.
+    pub(crate) fn token(self, got: &Got) -> Option<Back> {
+        (got.path() == "/v1/oauth2/token").then(|| {
+            let body = json!({
+                "access_token": "A21AAtoken", "token_type": "Bearer", "expires_in": 32_400,
+            });
+            Back::json(200, body.to_string())
+        })
     }
 }
 
@@ -120,6 +157,33 @@ pub(crate) fn stripe_settings() -> Value {
         "base_url": "http://127.0.0.1:1",
         "secret_key": "sk_test_evergate",
         "webhook_secret": "whsec_new, whsec_old",
+    })
+}
+
+/// The common name of UnionPay's own certificates in its test system.
+pub(crate) const SIGNER: &str = "041@Z2014-11-11@00040000:SIGN@00000005";
+
+pub(crate) fn unionpay_settings() -> Value {
+    json!({
+        "provider": "unionpay",
+        "base_url": "http://127.0.0.1:1/gateway/api",
+        "environment": "test",
+        "mer_id": "777290058110048",
+        "private_key": OURS.private_pem(),
+        "certificate": OURS.certificate_pem,
+        "middle_certificate": MIDDLE.certificate_pem,
+        "root_certificate": ROOT.certificate_pem,
+    })
+}
+
+pub(crate) fn paypal_settings() -> Value {
+    json!({
+        "provider": "paypal",
+        "base_url": "http://127.0.0.1:1",
+        "client_id": "AClient",
+        "client_secret": "ESecret",
+        "webhook_id": "4JH86294D6297924G",
+        "currencies": ["CNY", "USD", "JPY"],
     })
 }
 
@@ -256,4 +320,88 @@ pub(crate) fn intent(facts: &Facts) -> Value {
         "client_secret": format!("{INTENT}_secret_1"), "latest_charge": "ch_1",
         "metadata": { "evergate_order": facts.number, "evergate_flow": "direct", "other": 1 },
     })
+}
+
+fn unionpay(got: &Got, facts: &Facts) -> Back {
+    let asked: BTreeMap<String, String> = form_urlencoded::parse(&got.body).into_owned().collect();
+    let refund = asked["orderId"].starts_with('R');
+    let mut fields = asked.clone();
+    fields.retain(|name, _| !matches!(&**name, "signature" | "certId" | "backUrl"));
+    let mut put = |name: &str, value: &str| fields.insert(name.to_owned(), value.to_owned());
+    put("orderId", if refund { &facts.refund } else { &facts.number });
+    put("txnAmt", &if refund { facts.refunded } else { facts.amount }.to_string());
+    put("currencyCode", "156");
+    put("respCode", if facts.closed { "34" } else { "00" });
+    put("respMsg", "成功[0000000]");
+    if asked["txnType"] == "00" && !facts.closed {
+        put("origRespCode", "00");
+        put("queryId", QUERY_ID);
+        put("traceTime", "0921221320");
+    }
+    union_body(fields, facts.key(), &MIDDLE.leaf(&THEIRS, SIGNER, (2020, 2040)))
+}
+
+/// The text that UnionPay's signatures cover, hashed once.
+pub(crate) fn union_digest(fields: &BTreeMap<String, String>) -> String {
+    let kept = fields.iter().filter(|(name, value)| *name != "signature" && !value.is_empty());
+    let text: Vec<_> = kept.map(|(name, value)| format!("{name}={value}")).collect();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.join("&").as_bytes());
+    hex::encode(digest)
+}
+
+/// A message with its certificate and signature.
+pub(crate) fn union_sealed(
+    mut fields: BTreeMap<String, String>,
+    key: &Pair,
+    certificate: &str,
+) -> BTreeMap<String, String> {
+    fields.insert("signPubKeyCert".into(), certificate.to_owned());
+    let signature = key.sign(union_digest(&fields).as_bytes());
+    fields.insert("signature".into(), signature);
+    fields
+}
+
+/// A synchronous answer, which is not URL-encoded.
+pub(crate) fn union_body(fields: BTreeMap<String, String>, key: &Pair, certificate: &str) -> Back {
+    let fields = union_sealed(fields, key, certificate);
+    let body: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let kind = ("content-type".to_owned(), "text/html;charset=UTF-8".to_owned());
+    Back::Http(200, vec![kind], body.join("&").into())
+}
+
+fn paypal(got: &Got, facts: &Facts) -> Back {
+    if let Some(token) = Peer::Paypal.token(got) {
+        return token;
+    }
+    let status = if got.method == "GET" { 200 } else { 201 };
+    Back::json(status, paypal_order(facts).to_string())
+}
+
+/// An order as PayPal shows it: paid with a refund, or waiting for its payer.
+pub(crate) fn paypal_order(facts: &Facts) -> Value {
+    let amount = json!({ "currency_code": "CNY", "value": yuan(facts.amount) });
+    let mut order = json!({
+        "id": ORDER, "status": "PAYER_ACTION_REQUIRED", "intent": "CAPTURE",
+        "purchase_units": [{
+            "reference_id": "default", "amount": amount, "custom_id": facts.number,
+        }],
+        "links": [
+            { "href": "https://api-m.paypal.com/v2/checkout/orders/x", "rel": "self" },
+            { "href": "https://www.paypal.com/checkoutnow?token=x", "rel": "payer-action" },
+        ],
+    });
+    if !facts.closed {
+        order["status"] = "COMPLETED".into();
+        order["purchase_units"][0]["payments"] = json!({
+            "captures": [{
+                "id": "3C679366HH908993F", "status": "PARTIALLY_REFUNDED", "amount": amount,
+                "custom_id": facts.number, "create_time": "2026-09-21T14:13:20Z",
+            }],
+            "refunds": [{
+                "id": "1JU08902781691411", "status": "COMPLETED", "invoice_id": facts.refund,
+                "amount": { "currency_code": "CNY", "value": yuan(facts.refunded) },
+            }],
+        });
+    }
+    order
 }

@@ -7,13 +7,13 @@ use proptest::prelude::*;
 use providers::{Delivery, Provider, Reply, Response, Verdict};
 
 use crate::peers::{PEERS, Peer};
-use crate::world::{NOW, codec, operations, stamp};
+use crate::world::{NOW, codec, stamp};
 
 type Subject = (Peer, std::sync::Arc<dyn Provider>, Vec<Operation>);
 
 static CODECS: LazyLock<Vec<Subject>> = LazyLock::new(|| {
     let make = |peer: Peer| {
-        let ops = operations(&peer.order(), peer.reference());
+        let ops = peer.operations();
         (peer, codec(&peer.settings("http://127.0.0.1:1")), ops)
     };
     PEERS.into_iter().map(make).collect()
@@ -49,6 +49,9 @@ fn nearly() -> impl Strategy<Value = Vec<u8>> {
         "=",
         "sign=",
         "notify_type=trade_status_sync",
+        "respCode=00",
+        "origRespCode=34",
+        "signPubKeyCert=-----BEGIN CERTIFICATE-----",
         "%",
         "%zz",
         "+",
@@ -66,6 +69,11 @@ fn headers() -> impl Strategy<Value = Vec<(String, String)>> {
         "wechatpay-signature",
         "wechatpay-serial",
         "stripe-signature",
+        "paypal-transmission-id",
+        "paypal-transmission-time",
+        "paypal-transmission-sig",
+        "paypal-cert-url",
+        "paypal-auth-algo",
         "date",
         "content-type",
     ]);
@@ -122,6 +130,9 @@ proptest! {
         for (_, codec, _) in CODECS.iter() {
             let delivery = Delivery { headers: headers.clone(), body: body.clone() };
             prop_assert!(codec.notice(&delivery, NOW).is_err());
+            let said = Response { status: 200, headers: Vec::new(), body: body.clone() };
+            prop_assert!(codec.testified(&delivery, &said, NOW).is_err());
+            let _ = codec.witness(&delivery, NOW);
         }
     }
 }

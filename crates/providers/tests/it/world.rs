@@ -51,6 +51,7 @@ pub(crate) fn order(method: Method, device: Device) -> Order {
         payer_id: Some("openid-1".into()),
         token: None,
         off_session: false,
+        sent_at: NOW,
     }
 }
 
@@ -72,6 +73,7 @@ pub(crate) fn made(order: &Order, reference: Option<&str>) -> OrderRef {
         flow: order.flow,
         money: order.money,
         sent_at: NOW,
+        wanted: true,
     }
 }
 
@@ -82,6 +84,7 @@ pub(crate) fn refund(order: OrderRef) -> RefundOrder {
         amount: cny(500),
         reference: None,
         reason: "damaged".into(),
+        requested_at: NOW,
     }
 }
 

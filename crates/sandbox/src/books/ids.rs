@@ -17,7 +17,7 @@ impl IdSource {
         Self(ChaCha8Rng::from_seed(sha256(text.as_bytes())))
     }
 
-    fn pick(&mut self, alphabet: &[u8], length: usize) -> String {
+    pub(super) fn pick(&mut self, alphabet: &[u8], length: usize) -> String {
         // The bias of the remainder does not matter to names.
         (0..length)
             .map(|_| char::from(alphabet[self.0.next_u32() as usize % alphabet.len()]))
@@ -42,6 +42,11 @@ impl IdSource {
         self.0.fill_bytes(&mut serial);
         serial[0] = 0x40 | (serial[0] & 0x3f);
         serial
+    }
+
+    /// A certificate serial of eleven digits, as UnionPay's are.
+    pub(crate) fn short_serial(&mut self) -> u64 {
+        60_000_000_000 + self.0.next_u64() % 10_000_000_000
     }
 
     pub(crate) fn nonce12(&mut self) -> [u8; 12] {

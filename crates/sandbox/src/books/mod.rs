@@ -6,7 +6,9 @@
 
 pub(crate) mod alipay;
 mod ids;
+pub(crate) mod paypal;
 pub(crate) mod stripe;
+pub(crate) mod unionpay;
 pub(crate) mod wechatpay;
 
 use std::collections::BTreeMap;
@@ -29,19 +31,26 @@ pub enum ProviderKind {
     WechatPay,
     /// Stripe API v1.
     Stripe,
+    /// UnionPay's full-channel platform, 5.1.0.
+    UnionPay,
+    /// PayPal Orders v2.
+    Paypal,
 }
 
 impl ProviderKind {
     /// Every provider.
-    pub const ALL: [Self; 3] = [Self::Alipay, Self::WechatPay, Self::Stripe];
+    pub const ALL: [Self; 5] =
+        [Self::Alipay, Self::WechatPay, Self::Stripe, Self::UnionPay, Self::Paypal];
 
-    /// `alipay`, `wechatpay` or `stripe`.
+    /// `alipay`, `wechatpay`, `stripe`, `unionpay` or `paypal`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Alipay => "alipay",
             Self::WechatPay => "wechatpay",
             Self::Stripe => "stripe",
+            Self::UnionPay => "unionpay",
+            Self::Paypal => "paypal",
         }
     }
 }
@@ -105,7 +114,7 @@ pub struct OrderEntry {
     /// The account's name.
     pub account: String,
     /// The merchant's number at the provider: `out_trade_no`; for Stripe `metadata[order_id]`,
-    /// and the intent's id when there is none.
+    /// for PayPal `custom_id`, and the provider's own id when there is none.
     pub order_no: String,
     /// The provider's number: `trade_no`, `transaction_id` (empty until paid), `pi_…`.
     pub provider_no: String,

@@ -63,9 +63,10 @@ pub enum Fault {
     },
     /// A business error in the provider's own shape, without effect.
     BusinessError {
-        /// Alipay's `code`, WeChat Pay's `code`, Stripe's `error.code`.
+        /// Alipay's `code`, WeChat Pay's `code`, Stripe's `error.code`, PayPal's issue (its
+        /// `name` where `sub_code` or a status other than 422 is given).
         code: String,
-        /// Alipay's `sub_code`; Stripe's `decline_code`. WeChat Pay has none.
+        /// Alipay's `sub_code`; Stripe's `decline_code`; PayPal's issue. WeChat Pay has none.
         sub_code: Option<String>,
         /// HTTP status, where the provider's error has one of its own (WeChat Pay, Stripe).
         status: Option<u16>,
@@ -142,7 +143,7 @@ impl Fault {
 
     /// Whether the fault can act on a call of this kind at this provider.
     ///
-    /// Stripe signs no answers and only WeChat Pay shows certificates, so those faults have
+    /// Stripe and PayPal sign no answers and only WeChat Pay shows certificates, so those faults have
     /// nothing to act on elsewhere.
     #[must_use]
     pub fn acts_on(&self, provider: ProviderKind, operation: Operation) -> bool {
@@ -162,10 +163,13 @@ impl Fault {
                     | Self::SuccessThenTimeout
                     | Self::Maintenance
             ),
-            Self::WrongSignature { probe: true } | Self::ExpiredCertificate => {
-                provider == ProviderKind::WechatPay
+            Self::WrongSignature { probe: true } => provider == ProviderKind::WechatPay,
+            Self::ExpiredCertificate => {
+                matches!(provider, ProviderKind::WechatPay | ProviderKind::UnionPay)
             }
-            Self::WrongSignature { probe: false } => provider != ProviderKind::Stripe,
+            Self::WrongSignature { probe: false } => {
+                !matches!(provider, ProviderKind::Stripe | ProviderKind::Paypal)
+            }
             _ => true,
         }
     }

@@ -24,13 +24,15 @@ pub enum Operation {
     Close,
     /// Alipay cancel, Stripe cancel.
     Cancel,
-    /// Capturing an authorised Stripe intent.
+    /// Capturing an authorised Stripe intent or an approved PayPal order.
     Capture,
     /// Asking for a refund.
     Refund,
     /// Reading a refund back.
     RefundQuery,
-    /// WeChat Pay's platform certificates.
+    /// PayPal's access token.
+    Token,
+    /// WeChat Pay's platform certificates, PayPal's webhook certificate.
     Certificates,
     /// The shopper's own payment on the provider's page.
     Pay,
@@ -41,7 +43,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Create,
         Self::Confirm,
         Self::Query,
@@ -50,6 +52,7 @@ impl Operation {
         Self::Capture,
         Self::Refund,
         Self::RefundQuery,
+        Self::Token,
         Self::Certificates,
         Self::Pay,
         Self::Notify,

@@ -24,7 +24,7 @@ pub(crate) use self::http::{Call, Reply, status};
 use crate::faults::Fault;
 use crate::pages::Lang;
 use crate::state::{Scene, State};
-use crate::{alipay, api, clock, stripe, wechatpay};
+use crate::{alipay, api, clock, paypal, stripe, unionpay, wechatpay};
 
 /// How long a client may take to send its headers, idle time before them included; longer than
 /// clients keep idle connections, so that no call meets a connection that is being closed.
@@ -49,6 +49,9 @@ async fn handle(
     match first {
         "gateway.do" => at_alipay(&state, &call).await,
         "v3" => at_wechatpay(&state, call).await,
+        "gateway" => at_unionpay(&state, call).await,
+        "v1" if paypal::owns(&call.path) => at_paypal(&state, call).await,
+        "v2" => at_paypal(&state, call).await,
         "v1" => at_stripe(&state, call).await,
         "sandbox" => api::control(&state, &call).await.into_response(),
         "pay" => api::page(&state, &call).await,
@@ -102,6 +105,26 @@ async fn at_stripe(state: &State, call: Call) -> Response {
         return response;
     }
     let reply = stripe::answer(state, &intake, fault.as_ref(), clock::now_ms());
+    deliver(reply, fault.as_ref(), &state.stop).await
+}
+
+async fn at_unionpay(state: &State, call: Call) -> Response {
+    let intake = unionpay::read(state, &call);
+    let fault = decide(state, &intake.scene);
+    if let Some(response) = before(state, fault.as_ref()).await {
+        return response;
+    }
+    let reply = unionpay::answer(state, &intake, fault.as_ref(), clock::now_ms());
+    deliver(reply, fault.as_ref(), &state.stop).await
+}
+
+async fn at_paypal(state: &State, call: Call) -> Response {
+    let intake = paypal::read(state, call, clock::now_ms());
+    let fault = decide(state, &intake.scene);
+    if let Some(response) = before(state, fault.as_ref()).await {
+        return response;
+    }
+    let reply = paypal::answer(state, &intake, fault.as_ref(), clock::now_ms());
     deliver(reply, fault.as_ref(), &state.stop).await
 }
 

@@ -176,6 +176,99 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// `yyyyMMddHHmmss` in Beijing.
+pub(crate) fn beijing_compact(seconds: i64) -> String {
+    let local = seconds + 8 * 3_600;
+    let (year, month, day) = civil(local.div_euclid(86_400));
+    let seconds = local.rem_euclid(86_400);
+    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    format!("{year}{month:02}{day:02}{hour:02}{minute:02}{second:02}")
+}
+
+/// A UnionPay merchant.
+pub(crate) struct UnionPay {
+    pub(crate) sandbox: Sandbox,
+    http: Client,
+    mer_id: String,
+    cert_id: String,
+    key: String,
+}
+
+impl UnionPay {
+    pub(crate) async fn start() -> Self {
+        let account = Account::generate_unionpay("up", 7);
+        let MerchantMaterial::UnionPay {
+            mer_id,
+            merchant_private_key_pem: key,
+            merchant_certificate_pem,
+            ..
+        } = account.merchant_material()
+        else {
+            panic!("a UnionPay account has UnionPay material")
+        };
+        let body: String =
+            merchant_certificate_pem.lines().filter(|l| !l.starts_with("-----")).collect();
+        let der = BASE64.decode(body).unwrap();
+        let (_, certificate) =
+            <x509_parser::certificate::X509Certificate<'_> as x509_parser::prelude::FromDer<_>>::from_der(&der)
+                .unwrap();
+        let cert_id = certificate.tbs_certificate.serial.to_string();
+        Self { sandbox: start(vec![account]).await, http: http(), mer_id, cert_id, key }
+    }
+
+    /// The fields of a call, not yet signed.
+    pub(crate) fn fields(&self, kind: &str, sub: &str, number: &str) -> BTreeMap<String, String> {
+        let business = if kind == "00" { "000000" } else { "000201" };
+        [
+            ("version", "5.1.0"),
+            ("encoding", "UTF-8"),
+            ("certId", &self.cert_id),
+            ("signMethod", "01"),
+            ("txnType", kind),
+            ("txnSubType", sub),
+            ("bizType", business),
+            ("channelType", "07"),
+            ("accessType", "0"),
+            ("merId", &self.mer_id),
+            ("orderId", number),
+            ("txnTime", &beijing_compact(now_s())),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    }
+
+    /// The form of a payment.
+    pub(crate) fn payment(&self, number: &str, back_url: &str) -> BTreeMap<String, String> {
+        let mut fields = self.fields("01", "01", number);
+        for (name, value) in [
+            ("txnAmt", "100"),
+            ("currencyCode", "156"),
+            ("frontUrl", "https://shop.example/"),
+            ("backUrl", back_url),
+        ] {
+            fields.insert(name.to_owned(), value.to_owned());
+        }
+        fields
+    }
+
+    pub(crate) fn signed(&self, mut fields: BTreeMap<String, String>) -> String {
+        let text: Vec<String> = fields.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let text = text.join("&");
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        fields.insert("signature".to_owned(), sign(&self.key, hex::encode(digest).as_bytes()));
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&fields).finish()
+    }
+
+    pub(crate) async fn send(&self, path: &str, body: String) -> String {
+        let request = self
+            .http
+            .post(format!("{}/gateway/api/{path}", self.sandbox.base_url()))
+            .header("content-type", "application/x-www-form-urlencoded;charset=UTF-8")
+            .body(body);
+        request.send().await.unwrap().text().await.unwrap()
+    }
+}
+
 /// A WeChat Pay merchant.
 pub(crate) struct WechatPay {
     pub(crate) sandbox: Sandbox,

@@ -9,7 +9,7 @@ use axum::routing::post;
 use sandbox::{DeliveryResult, Fault, FaultRule, PayTarget, ProviderKind};
 use serde_json::json;
 
-use crate::client::{Alipay, Stripe};
+use crate::client::{Alipay, Stripe, UnionPay};
 
 /// A merchant's endpoint that keeps what it gets and answers from a list, then as told.
 #[derive(Clone, Default)]
@@ -115,10 +115,29 @@ async fn stripe_has_one_endpoint_for_each_account() {
     // Nobody is told while there is no endpoint.
     stripe.charge("a").send().await.unwrap();
     let (shop, url) = Shop::default().open((StatusCode::NO_CONTENT, "")).await;
-    stripe.sandbox.set_stripe_webhook("st", &url);
+    stripe.sandbox.set_webhook("st", &url);
     stripe.charge("b").send().await.unwrap();
     shop.wait_for(1).await;
     shop.stays_at(1).await;
     assert!(shop.got.lock().unwrap()[0].contains("payment_intent.succeeded"));
     stripe.sandbox.shutdown().await;
+}
+
+/// The body does not count, the status does; after the first, five more come.
+#[tokio::test(flavor = "multi_thread")]
+async fn unionpay_sends_six_times_and_no_more() {
+    let unionpay = UnionPay::start().await;
+    let (shop, url) = Shop::default().open((StatusCode::NOT_FOUND, "ok")).await;
+    unionpay.send("frontTransReq.do", unionpay.signed(unionpay.payment("order001", &url))).await;
+    let target = PayTarget::order(ProviderKind::UnionPay, None, "order001");
+    assert!(unionpay.sandbox.pay(&target).await.unwrap().paid);
+    shop.wait_for(6).await;
+    shop.stays_at(6).await;
+    let (shop, url) = Shop::default().open((StatusCode::OK, "whatever")).await;
+    unionpay.send("frontTransReq.do", unionpay.signed(unionpay.payment("order002", &url))).await;
+    let target = PayTarget::order(ProviderKind::UnionPay, None, "order002");
+    assert!(unionpay.sandbox.pay(&target).await.unwrap().paid);
+    shop.wait_for(1).await;
+    shop.stays_at(1).await;
+    assert!(shop.got.lock().unwrap()[0].contains("txnType=01"));
 }

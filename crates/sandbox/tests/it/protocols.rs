@@ -4,7 +4,7 @@ use reqwest::Response;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::client::{Alipay, Stripe, WechatPay, now_s};
+use crate::client::{Alipay, Stripe, UnionPay, WechatPay, beijing_compact, now_s};
 
 async fn code(answer: Response) -> (u16, String) {
     let status = answer.status().as_u16();
@@ -144,4 +144,74 @@ async fn wechat_pay_checks_every_field() {
     }
     assert!(wechat.sandbox.books().orders.is_empty());
     wechat.sandbox.shutdown().await;
+}
+
+/// A field's value in an answer that is not URL-encoded.
+fn said<'a>(answer: &'a str, name: &str) -> &'a str {
+    let marked = format!("{name}=");
+    let found = answer.split('&').find_map(|pair| pair.strip_prefix(marked.as_str()));
+    found.unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unionpays_platform_checks_before_any_business() {
+    let unionpay = UnionPay::start().await;
+    let ask = async |changes: &[(&str, &str)]| {
+        let mut fields = unionpay.fields("00", "00", "order001");
+        fields.extend(changes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        fields.retain(|_, value| !value.is_empty());
+        let answer = unionpay.send("queryTrans.do", unionpay.signed(fields)).await;
+        said(&answer, "respCode").to_owned()
+    };
+    assert_eq!(ask(&[]).await, "34");
+    assert_eq!(ask(&[("certId", "1")]).await, "11");
+    assert_eq!(ask(&[("signMethod", "11")]).await, "11");
+    assert_eq!(ask(&[("merId", "777000000000000")]).await, "31");
+    assert_eq!(ask(&[("merId", "")]).await, "13");
+    assert_eq!(ask(&[("version", "5.0.0")]).await, "10");
+    assert_eq!(ask(&[("orderId", "short")]).await, "10");
+    assert_eq!(ask(&[("orderId", "order_001-")]).await, "10");
+    assert_eq!(ask(&[("txnTime", "2026-11-24")]).await, "10");
+    // Changed after it was signed.
+    let form = unionpay.signed(unionpay.fields("00", "00", "order001"));
+    let changed = form.replace("orderId=order001", "orderId=order002");
+    let answer = unionpay.send("queryTrans.do", changed).await;
+    assert_eq!(said(&answer, "respCode"), "11", "{answer}");
+    assert!(answer.contains("-----BEGIN CERTIFICATE-----"), "it brings its certificate");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unionpays_forms_open_a_page_and_refunds_name_the_payment() {
+    let unionpay = UnionPay::start().await;
+    let back = "http://127.0.0.1:9/n";
+    let mut old = unionpay.payment("order009", back);
+    old.insert("txnTime".to_owned(), beijing_compact(now_s() - 2 * 86_400));
+    let page = unionpay.send("frontTransReq.do", unionpay.signed(old)).await;
+    assert!(page.contains("<h1>10</h1>"), "a time that is not near now: {page}");
+    let form = unionpay.payment("order001", back);
+    let page = unionpay.send("frontTransReq.do", unionpay.signed(form.clone())).await;
+    assert!(page.contains("/pay/unionpay/"), "{page}");
+    let target = sandbox::PayTarget::order(sandbox::ProviderKind::UnionPay, None, "order001");
+    assert!(unionpay.sandbox.pay(&target).await.unwrap().paid);
+    let mut query = unionpay.fields("00", "00", "order001");
+    query.insert("txnTime".to_owned(), form["txnTime"].clone());
+    let answer = unionpay.send("queryTrans.do", unionpay.signed(query)).await;
+    assert_eq!((said(&answer, "origRespCode"), said(&answer, "txnAmt")), ("00", "100"));
+    let refund = async |number: &str, amount: &str, original: &str| {
+        let mut fields = unionpay.fields("04", "00", number);
+        for (name, value) in [("txnAmt", amount), ("origQryId", original), ("backUrl", back)] {
+            fields.insert(name.to_owned(), value.to_owned());
+        }
+        let answer = unionpay.send("backTransReq.do", unionpay.signed(fields)).await;
+        said(&answer, "respCode").to_owned()
+    };
+    let original = said(&answer, "queryId");
+    assert_eq!(original.len(), 21);
+    assert_eq!(refund("refund01", "101", original).await, "43");
+    assert_eq!(refund("refund01", "60", "1").await, "34");
+    assert_eq!(refund("refund01", "60", original).await, "00");
+    assert_eq!(refund("refund01", "60", original).await, "12");
+    assert_eq!(refund("refund02", "1.00", original).await, "10");
+    assert_eq!(refund("refund03", "40", original).await, "00");
+    assert_eq!(refund("refund04", "1", original).await, "45");
 }

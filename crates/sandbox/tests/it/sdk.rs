@@ -60,6 +60,8 @@ async fn trial(script: &str, requirements: &'static str) {
         "alipay": material[0],
         "wechatpay": material[1],
         "stripe": material[2],
+        "paypal": sandbox.accounts().iter().find(|one| one.name == "paypal-main")
+            .map(|one| one.merchant_material()),
     });
     let work = tempfile::tempdir().unwrap();
     let config_file = work.path().join("config.json");
@@ -104,6 +106,11 @@ async fn the_communitys_alipay_sdk() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wechatpayv3() {
     trial("wechatpay_v3.py", "requirements-a.txt").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn paypals_official_sdk() {
+    trial("paypal_official.py", "requirements-c.txt").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

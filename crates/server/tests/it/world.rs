@@ -180,6 +180,7 @@ fn capabilities(methods: &[(Method, Flow)]) -> Capabilities {
         expiry: (Duration::from_secs(60), Duration::from_secs(86_400)),
         query_schedule: Schedule { waits, then_every: Duration::from_secs(30) },
         resend_create: true,
+        closing: providers::Closing::Proven,
     }
 }
 
