@@ -228,8 +228,8 @@ impl Order {
             (State::Closed, _) => CloseState::Closed,
             (State::Absent, House::Wechat) => CloseState::Accepted,
             (State::Absent | State::Code, _) => CloseState::NotFound,
-            // Nothing is closed there: nothing will be taken.
-            (_, House::Paypal) => CloseState::Closed,
+            // Nothing is closed there, and nothing was taken.
+            (_, House::Paypal) => CloseState::NotTaken,
             (State::Payable | State::Approved | State::Declined { .. } | State::Captured, _) => {
                 self.state = State::Closed;
                 if self.house == House::Wechat { CloseState::Accepted } else { CloseState::Closed }

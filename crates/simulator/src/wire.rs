@@ -448,12 +448,11 @@ impl World {
             _ => None,
         };
         let answer = match &what {
-            What::Query if declined.is_some() => {
-                let decline = declined.unwrap_or(crate::provider::decline(true));
-                Answer::Query(Outcome::Ok(OrderState::Declined(decline)))
-            }
             What::Create => Answer::Create(self.arrive_create(idx, order)),
-            What::Query => Answer::Query(self.arrive_query(idx, order)),
+            What::Query => Answer::Query(match declined {
+                Some(decline) => Outcome::Ok(OrderState::Declined(decline)),
+                None => self.arrive_query(idx, order),
+            }),
             What::Close(why) => Answer::Close(self.arrive_close(idx, order, *why)),
             What::Refund(number, minor) => {
                 Answer::Refund(self.arrive_refund(idx, order, number, *minor))

@@ -123,6 +123,7 @@ impl Seen {
                     Outcome::Ok(
                         CloseState::Closed
                             | CloseState::NotFound
+                            | CloseState::NotTaken
                             | CloseState::AlreadyPaid(Some(_))
                             | CloseState::PaidAndRefunded(_)
                     )
