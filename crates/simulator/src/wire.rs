@@ -13,7 +13,7 @@ use domain::{
     Operation, OrderState, Outcome, ProviderOrderNo, RefundState, Timestamp,
 };
 use engine::Caller;
-use providers::Capabilities;
+use providers::{AmountLimits, Capabilities, Resend};
 
 use crate::executor::Wait;
 use crate::faults::{FAULTS_WINDOW_S, Fault, HOLD_S, LIE_S};
@@ -90,18 +90,17 @@ fn capabilities(house: House) -> Capabilities {
         House::Paypal => ("paypal", vec![(Method::Paypal, Flow::Presented)]),
     };
     Capabilities {
-        provider,
-        methods,
-        currencies: vec![Currency::CNY],
-        amount_minor: (1, 10_000_000),
-        expiry: (Duration::from_secs(60), Duration::from_secs(7200)),
-        query_schedule: domain::Policy::default().query_schedule,
-        resend_create: house != House::Alipay,
+        amounts: AmountLimits::same(&[Currency::CNY], 1, 10_000_000),
+        resend_create: match house {
+            House::Alipay => Resend::Never,
+            _ => Resend::WhileOpen,
+        },
         closing: match house {
             House::UnionPay => providers::Closing::LapseOnly,
             House::Paypal => providers::Closing::NeverCaptured,
             _ => providers::Closing::Proven,
         },
+        ..Capabilities::plain(provider, methods, &[Currency::CNY])
     }
 }
 
