@@ -70,6 +70,14 @@ pub enum OperatorAct {
         /// Why.
         reason: String,
     },
+    /// Puts a configuration in force, in stages, in which this channel has a key that its
+    /// provider does not know; the provider is not asked first.
+    PushWrongKey {
+        /// The channel.
+        channel: String,
+        /// Why, in the words of the history.
+        reason: String,
+    },
     /// Puts a channel back into service.
     Enable {
         /// The channel.

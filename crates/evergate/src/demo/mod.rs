@@ -178,7 +178,8 @@ impl Run<'_> {
         plan: Vec<Visit>,
     ) -> Result<(bool, Vec<Happened>)> {
         let key = (self.stage.url(), self.stage.operator_key.as_str());
-        let operator = operator::hire((&key.0, key.1), self.live, self.lang, self.began)?;
+        let operator =
+            operator::hire((&key.0, key.1), self.live, self.lang, self.began, self.stage)?;
         let arrivals = async {
             for visit in plan {
                 tokio::time::sleep_until((self.began + visit.at).into()).await;

@@ -33,6 +33,23 @@ pub enum Happened {
         /// Why it was refused, if it was.
         refused: Option<String>,
     },
+    /// A configuration that an operator applied was tried.
+    Trial {
+        /// The channel that it touches.
+        channel: String,
+        /// From then.
+        from_s: f64,
+        /// Until then.
+        until_s: f64,
+        /// `live` or `rolled_back`.
+        state: String,
+        /// Calls that were made with the new settings.
+        calls: u64,
+        /// Of those, failed.
+        failed: u64,
+        /// Of those, done at once with the settings in force.
+        rescued: u64,
+    },
     /// A channel went out of service by itself.
     Out {
         /// Which.
@@ -255,6 +272,23 @@ impl Happened {
                 (Lang::En, Some(why)) => format!("operator, refused: {en}: {why}"),
                 (Lang::Zh, Some(why)) => format!("操作员（被拒绝）：{zh}：{why}"),
             },
+            Happened::Trial { channel, from_s, until_s, state, calls, failed, rescued } => {
+                let (en, zh) = match state.as_str() {
+                    "rolled_back" => ("taken back by itself", "自动回滚"),
+                    _ => ("put in force", "生效"),
+                };
+                lang.pick(
+                    format!(
+                        "The configuration of {channel} that was applied at {from_s:.1} s was {en} \
+                         at {until_s:.1} s: {failed} of {calls} calls with it failed, and {rescued} \
+                         of those were done at once with the settings in force."
+                    ),
+                    format!(
+                        "{from_s:.1} s 应用的 {channel} 配置已于 {until_s:.1} s {zh}：用新配置的 \
+                         {calls} 次调用中 {failed} 次失败，其中 {rescued} 次随即用原配置完成。"
+                    ),
+                )
+            }
             Happened::Out { channel, from_s, until_s, cause, elsewhere } => {
                 let why = cause.map_or_else(String::new, |cause| because(cause, lang));
                 let (on, until) = match until_s {
