@@ -17,6 +17,7 @@ mod outcome;
 mod payment;
 mod policy;
 mod refund;
+mod share;
 mod stepping;
 mod terms;
 mod time;
@@ -40,5 +41,6 @@ pub use payment::{
 };
 pub use policy::{Late, Policy, Schedule};
 pub use refund::{Refund, RefundProgress, RefundReason};
+pub use share::{Share, Tally};
 pub use terms::{Device, Flow, Locale, Method, Purpose, Terms, Tier};
 pub use time::Timestamp;

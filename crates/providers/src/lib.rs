@@ -30,7 +30,8 @@ pub use alipay::AlipaySettings;
 pub use config::{ChannelSettings, SettingError};
 pub use crypto::{CertificateInfo, Secret};
 pub use driver::{
-    CallLimits, Clock, Driver, DriverError, Nonces, Probe, ProbeLayer, Roots, Unread,
+    Arms, CallLimits, Clock, Driver, DriverError, NewChannel, Nonces, Probe, ProbeLayer, Roots,
+    Unread,
 };
 pub use paypal::PaypalSettings;
 pub use seam::*;

@@ -82,6 +82,13 @@ async fn channel(
     found: &mut Findings,
 ) {
     let notify = ChannelSettings::default_notify_url(&config.public_url(), id);
+    let mut settings = settings.clone();
+    if let Err(mistakes) = settings.run_commands(id) {
+        for error in mistakes {
+            found.mistake(&args.config, id.as_str(), config.placed(error));
+        }
+        return;
+    }
     for certificate in settings.certificates() {
         judge_certificate(id, &certificate, crate::clock::now(), found);
     }
@@ -101,7 +108,7 @@ async fn channel(
     }
     let driver = crate::clock::driver();
     match driver.set_channel(id.clone(), codec, &limits) {
-        Ok(()) => ask(&driver, &wire::target(id, settings, &limits), found).await,
+        Ok(()) => ask(&driver, &wire::target(id, &settings, &limits), found).await,
         Err(error) => {
             let fix = "install the system's TLS certificates (Debian: ca-certificates), or set \
                        ca_file";
