@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{ChannelId, Class, Tally, Timestamp};
 use proptest::prelude::*;
-use rand::{RngExt as _, SeedableRng as _};
+use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use resilience::{
     Judgement, Rollout, RolloutSettings, RolloutStep, RolloutWaits as Waits, Seen, judge_rollout,
