@@ -90,7 +90,8 @@ async fn nothing_is_sent_again_after_an_unknown_effect() {
     // A caller that goes away leaves an unknown effect behind.
     let hung = Fake::start(|_| Back::Hang).await;
     driver.try_channels(&[new(&stripe(&hung, "sk_test_hangs"))], all()).unwrap();
-    let gone = driver.call(&channel(), &create, UNTIL);
+    let name = channel();
+    let gone = driver.call(&name, &create, UNTIL);
     assert!(tokio::time::timeout(Duration::from_millis(100), gone).await.is_err());
     assert_eq!(driver.arms(&channel()).unwrap().candidate.unknown, 1);
 }
