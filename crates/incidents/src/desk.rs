@@ -128,7 +128,8 @@ const NOTES_MAX: usize = 20;
 pub struct Note {
     /// When.
     pub at: Timestamp,
-    /// Short, stable, lower case: `reload_failed`, `not_saved`, `rolled_back`.
+    /// Short, stable, lower case: `reload_failed`, `not_saved`, `not_drained`,
+    /// `rolled_back`.
     pub kind: &'static str,
     /// For a person; no secrets.
     pub text: String,

@@ -160,6 +160,7 @@ fn notes(found: &[Value], lang: Lang) -> String {
         let kind = match note["kind"].as_str() {
             Some("reload_failed") => lang.pick("reload failed", "重新加载失败"),
             Some("not_saved") => lang.pick("not saved", "未写入文件"),
+            Some("not_drained") => lang.pick("not drained", "无法收尾"),
             Some("rolled_back") => lang.pick("rolled back", "已回滚"),
             _ => "–",
         };

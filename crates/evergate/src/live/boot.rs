@@ -3,10 +3,15 @@
 //! The file is the truth. A version that was being tried when the process ended is in the file
 //! only when it had come to its end.
 
-use server::Who;
+use std::collections::BTreeSet;
+
+use domain::ChannelId;
+use providers::{ChannelSettings, NewChannel};
+use server::{Refusal, Who};
 use store::{StoreError, Version, VersionState};
 
 use super::Live;
+use crate::config::Config;
 
 /// How many versions are looked at.
 const LOOK_BACK: usize = 50;
@@ -19,6 +24,70 @@ impl Live {
             Ok(version) => self.is_in_force(version),
             Err(error) => {
                 tracing::error!(%error, "the history of the configuration cannot be read");
+            }
+        }
+        if let Err(refusal) = self.drain().await {
+            let why = super::views::told(&refusal);
+            tracing::error!(%why, "channels that were removed cannot be looked for");
+        }
+    }
+
+    /// Takes up channels that were removed while payments were open there, so that these are
+    /// asked about and closed also after a restart.
+    async fn drain(&self) -> Result<(), Refusal> {
+        let running = self.running.load_full();
+        let mut seen = BTreeSet::new();
+        for kept in self.parts.versions.versions(LOOK_BACK).await? {
+            let Ok(config) = Config::parse(&kept.new.text, &running.config.source.folder) else {
+                continue;
+            };
+            let gone = config.channels.iter().filter(|(id, _)| running.channel(id).is_none());
+            let new: Vec<_> = gone.filter(|(id, _)| !seen.contains(id)).cloned().collect();
+            for (id, settings) in new {
+                seen.insert(id.clone());
+                let open = self.open_on(&id).await?;
+                if open > 0 {
+                    self.take_up(&config, id, settings, open).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_up(
+        &self,
+        config: &Config,
+        id: ChannelId,
+        settings: ChannelSettings,
+        open: usize,
+    ) {
+        let notify = ChannelSettings::default_notify_url(&config.public_url(), &id);
+        let (name, mut settings) = (id.clone(), settings);
+        let build = move || {
+            settings.run_commands(&id)?;
+            let (codec, limits) = settings.build(&id, &notify)?;
+            Ok::<_, Vec<providers::SettingError>>(NewChannel { id, codec, limits })
+        };
+        let built = tokio::task::spawn_blocking(build).await;
+        let taken = match built {
+            Ok(Ok(new)) => self
+                .parts
+                .driver
+                .set_channels(&[new], domain::Timestamp::EPOCH)
+                .map_err(|error| error.to_string()),
+            Ok(Err(found)) => {
+                Err(found.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        match taken {
+            Ok(()) => {
+                tracing::warn!(channel = %name, open, "a channel that was removed is drained")
+            }
+            Err(why) => {
+                let text = format!("{name} was removed and has {open} open payments: {why}");
+                tracing::error!(channel = %name, open, %why, "a channel cannot be drained");
+                self.parts.signals.note("not_drained", text);
             }
         }
     }

@@ -44,6 +44,9 @@ use trial::Trial;
 /// How often files are looked at again while that is switched off.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// How long a change waits for one that is being finished.
+const TURN: Duration = Duration::from_secs(1);
+
 /// What a change is made to.
 pub(crate) struct Parts {
     pub(crate) engine: Arc<Engine>,
@@ -119,13 +122,18 @@ impl Live {
         self.parts.engine.now()
     }
 
-    /// The right to change something, if nobody else has it.
-    fn turn(&self) -> Result<OwnedMutexGuard<()>, Refusal> {
-        let busy = |_| {
+    /// The right to change something, if nobody else has it. A reload that is under way is
+    /// waited for a little; a trial is not.
+    async fn turn(&self) -> Result<OwnedMutexGuard<()>, Refusal> {
+        let busy = || {
             let fix = "wait for its end, or end it with `evergate config rollback`";
             Refusal::Conflict(fix, "another change of the configuration is under way".to_owned())
         };
-        Arc::clone(&self.turn).try_lock_owned().map_err(busy)
+        if self.state().trial.is_some() {
+            return Err(busy());
+        }
+        let turn = Arc::clone(&self.turn).lock_owned();
+        tokio::time::timeout(TURN, turn).await.map_err(|_| busy())
     }
 
     /// Reads a text with all that it names, off the threads that serve.
@@ -333,7 +341,7 @@ impl Live {
     }
 
     async fn try_reload(&self, by: &str, with_file: bool) -> Result<Reloaded, Refusal> {
-        let _turn = self.turn()?;
+        let _turn = self.turn().await?;
         let running = self.running.load_full();
         let next = match running.config.source.file.clone().filter(|_| with_file) {
             Some(file) => {
@@ -387,7 +395,9 @@ impl Live {
             let look = move || load::digests(running.files.keys());
             let Ok(now) = tokio::task::spawn_blocking(look).await else { continue };
             let running = self.running.load_full();
-            if watch.look(&running.files, now) && self.reload_keys().await.is_err() {
+            if watch.look(&running.files, now)
+                && let Err(Refusal::Mistakes(_)) = self.reload_keys().await
+            {
                 watch.failed();
             }
         }
@@ -401,7 +411,7 @@ impl Live {
     }
 
     async fn go_back(&self, to: u64, who: &Who) -> Result<(), Refusal> {
-        let _turn = self.turn()?;
+        let _turn = self.turn().await?;
         let kept = self.parts.versions.version(to).await?.ok_or(Refusal::NotFound)?;
         let (next, running) = (self.prepare(kept.new.text).await?, self.running.load_full());
         if next.config.source.text.expose() == running.config.source.text.expose() {
@@ -434,11 +444,13 @@ impl Loaded {
     fn touched(&self, next: &Loaded) -> Vec<ChannelId> {
         let (old, new) = (self.table(), next.table());
         let section = |name: &str| old.get(name) != new.get(name);
-        let order = |loaded: &Loaded| {
-            loaded.channels.iter().map(|c| c.built.id.clone()).collect::<Vec<_>>()
+        let both = |of: &Loaded, other: &Loaded| {
+            let ids = of.channels.iter().map(|c| c.built.id.clone());
+            ids.filter(|id| other.channel(id).is_some()).collect::<Vec<_>>()
         };
+        let ranked = both(self, next) != both(next, self);
         let fees = self.config.guide.fees != next.config.guide.fees;
-        let all = section("routing") || section("policy") || fees || order(self) != order(next);
+        let all = section("routing") || section("policy") || fees || ranked;
         let is_new = |channel: &&load::LoadedChannel| {
             all || self.channel(&channel.built.id).is_none_or(|old| old.mark != channel.mark)
         };

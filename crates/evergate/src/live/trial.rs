@@ -52,7 +52,7 @@ struct Task {
 impl Live {
     /// Validates a wish, keeps it as a version, and begins to try it.
     pub(super) async fn begin(&self, wish: Wish) -> Result<(), Refusal> {
-        let turn = self.turn()?;
+        let turn = self.turn().await?;
         let known = self.state().version;
         if wish.based_on.is_some() && wish.based_on != known {
             let known = known.map_or_else(|| "none".to_owned(), |version| version.to_string());

@@ -102,7 +102,9 @@ impl Live {
         let mut draining = Vec::new();
         for channel in gone {
             let open = self.open_on(&channel).await?;
-            draining.push(Draining { channel: channel.to_string(), open });
+            if open > 0 {
+                draining.push(Draining { channel: channel.to_string(), open });
+            }
         }
         Ok(draining)
     }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-use crate::support::{Process, Town, code, eventually, file, json_of, order, stderr, stdout};
+use crate::support::{
+    Process, Town, code, code_of, eventually, file, json_of, order, stderr, stdout,
+};
 
 const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const QUICK: &str = "[config]\nwatch_files = \"100ms\"\nstage_watch = \"1s\"\nstage_calls = 5\n\
@@ -272,4 +274,36 @@ async fn pays_once(town: &Town) -> bool {
     let (_, payment) =
         town.api().post("/v1/payments", &order(&number, 500, "card"), None).await.unwrap();
     payment["status"] == "requires_customer"
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_is_removed_is_drained_also_after_a_restart() {
+    let (town, mut gateway) = town().await;
+    let (_, shown) =
+        town.api().post("/v1/payments", &order("D-1", 700, "wechat_pay"), None).await.unwrap();
+    let id = shown["id"].as_str().unwrap().to_owned();
+    let all = text(&town);
+    let (first, rest) = all.split_at(all.find("[[channels]]\n").unwrap());
+    let kept: Vec<&str> =
+        rest.split("[[channels]]\n").filter(|part| !part.contains("wechat-main")).collect();
+    let less = format!("{first}{}", kept.join("[[channels]]\n"));
+    let less = file(town.folder.path(), "less.toml", &less);
+    let done = config(&town, &["apply", &less.to_string_lossy(), "--reason", "moved away"]);
+    assert_eq!(code(&done), 0, "{}{}", stdout(&done), stderr(&done));
+    assert_eq!(status(&town)["draining"][0]["channel"], "wechat-main");
+    let wish = order("D-2", 700, "wechat_pay");
+    let refused = town.api().post("/v1/payments", &wish, None).await;
+    assert!(refused.is_err() || refused.unwrap().1["status"] != "processing");
+
+    assert_eq!(gateway.terminate(), 0);
+    let _gateway = town.serve();
+    town.ready().await;
+    assert_eq!(status(&town)["draining"][0]["open"], 1);
+    town.sandbox("pay", serde_json::json!({ "code": code_of(&shown) })).await;
+    eventually("what was begun there is still believed", async || {
+        let paid = town.api().get(&format!("/v1/payments/{id}"), &[]).await.unwrap();
+        (paid["status"] == "paid").then_some(())
+    })
+    .await;
+    assert_eq!(status(&town)["draining"].as_array().unwrap().len(), 0);
 }

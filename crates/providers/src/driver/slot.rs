@@ -15,6 +15,9 @@ use super::purse::Purse;
 use super::witness::Witnesses;
 use crate::Provider;
 
+/// Settings of one channel that are still believed, at most; the oldest give way.
+const FORMER_MAX: usize = 4;
+
 /// The connections of a channel and the budget of calls on them. They outlive a change of keys.
 pub(super) struct Line {
     pub(super) http: reqwest::Client,
@@ -88,6 +91,9 @@ impl Slot {
     /// Puts settings in force; what they replace is believed until then.
     pub(super) fn replace(&mut self, next: Arc<Channel>, now: Timestamp, until: Timestamp) {
         self.former.retain(|(_, end)| now < *end);
+        // Each costs a verification of whatever nobody signed.
+        let surplus = (self.former.len() + 1).saturating_sub(FORMER_MAX);
+        self.former.drain(..surplus);
         if let Some(old) = self.current.replace(next).filter(|_| now < until) {
             self.former.push((old, until));
         }
