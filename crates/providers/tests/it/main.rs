@@ -14,6 +14,7 @@ mod notices;
 mod paypal;
 mod peers;
 mod properties;
+mod rotation;
 mod sandbox;
 mod stripe;
 mod unionpay;
