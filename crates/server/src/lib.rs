@@ -16,6 +16,8 @@ mod auth;
 mod body;
 mod channel_view;
 mod channels;
+mod config_api;
+mod config_door;
 mod create;
 mod docs;
 mod failure;
@@ -46,6 +48,10 @@ pub mod workers;
 pub use accept::{Running, Server};
 pub use app::{App, openapi};
 pub use auth::{ApiKey, ApiKeys, BadKey, Role, generate_key, hash_key};
+pub use config_door::{
+    ArmsView, ConfigChange, ConfigDoor, ConfigStatus, Difference, Draining, PlacedMistake, Refusal,
+    Reloaded, RolloutEnd, RolloutView, TallyView, VersionText, VersionView, Who, Wish,
+};
 pub use notifications::Codecs;
 pub use options::ServerOptions;
 pub use problem::{Kind, kinds};

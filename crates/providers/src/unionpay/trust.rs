@@ -95,6 +95,8 @@ pub(super) fn chain(
 
 /// Entries for the table of certificates, once each.
 pub(super) fn infos(found: Vec<CertificateInfo>) -> Vec<CertificateInfo> {
-    let named = found.into_iter().map(|info| ((info.name.clone(), info.subject.clone()), info));
+    // Old and new of one certificate have one name; the end tells them apart.
+    let key = |info: &CertificateInfo| (info.name.clone(), info.subject.clone(), info.not_after);
+    let named = found.into_iter().map(|info| (key(&info), info));
     named.collect::<BTreeMap<_, _>>().into_values().collect()
 }

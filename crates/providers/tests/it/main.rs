@@ -15,6 +15,7 @@ mod notices;
 mod paypal;
 mod peers;
 mod properties;
+mod rotation;
 mod sandbox;
 mod stripe;
 mod unionpay;
