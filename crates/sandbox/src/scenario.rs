@@ -131,13 +131,14 @@ pub struct Step {
 }
 
 /// The scenarios that come with the sandbox, by name.
-const EMBEDDED: [(&str, &str); 9] = [
+const EMBEDDED: [(&str, &str); 10] = [
     ("alipay-outage", include_str!("../scenarios/alipay-outage.toml")),
     ("brownout", include_str!("../scenarios/brownout.toml")),
     ("wechat-hang", include_str!("../scenarios/wechat-hang.toml")),
     ("notifications-lost", include_str!("../scenarios/notifications-lost.toml")),
     ("unionpay-night", include_str!("../scenarios/unionpay-night.toml")),
     ("expired-certificate", include_str!("../scenarios/expired-certificate.toml")),
+    ("wrong-key", include_str!("../scenarios/wrong-key.toml")),
     ("paypal-token-outage", include_str!("../scenarios/paypal-token-outage.toml")),
     ("all-down", include_str!("../scenarios/all-down.toml")),
     ("calm", include_str!("../scenarios/calm.toml")),

@@ -112,6 +112,22 @@ fn a_certificate_that_ran_out_is_named_and_payments_go_elsewhere() {
 }
 
 #[test]
+fn a_wrong_key_that_an_operator_pushes_is_taken_back_and_loses_nobody() {
+    let report = story("wrong-key", "3", "30");
+    let pushed = happened(&report, "operator");
+    assert_eq!(pushed["refused"], Value::Null, "{pushed:#}");
+    let trial = happened(&report, "trial");
+    assert_eq!(
+        (&trial["channel"], &trial["state"]),
+        (&"stripe-main".into(), &"rolled_back".into())
+    );
+    let count = |name: &str| trial[name].as_u64().unwrap_or_else(|| panic!("{name}: {trial:#}"));
+    assert!(count("failed") > 0 && count("rescued") == count("failed"), "{trial:#}");
+    assert_eq!(report["no_channel_left"], 0, "{report:#}");
+    assert!(paid_on(&report, "stripe-main") > 0, "{report:#}");
+}
+
+#[test]
 fn the_list_names_every_scenario_in_both_languages() {
     for (lang, word) in [("en", "UnionPay"), ("zh", "银联")] {
         let output = run(&["--lang", lang, "demo", "--list"]);
