@@ -7,3 +7,4 @@
 //! about a payment (`domain`).
 
 pub mod bank;
+pub mod matching;

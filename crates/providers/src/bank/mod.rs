@@ -1,0 +1,8 @@
+//! The offline channel `bank`: transfers to an account of the merchant's, told by its statements.
+
+pub(crate) mod reference;
+pub mod statement;
+mod virtual_account;
+
+pub use reference::{InvalidReference, Reference};
+pub use virtual_account::{AccountCheck, VirtualAccounts};
