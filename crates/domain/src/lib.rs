@@ -31,7 +31,7 @@ pub use maintenance::{Day, Maintenance, Scope, When};
 pub use money::{Currency, InvalidMoney, Money};
 pub use operation::{Answer, CloseWhy, Operation, Order, OrderRef, RefundOrder};
 pub use outcome::{
-    Class, CloseState, Created, Decline, Fault, Notice, NoticeKind, OrderState, Outcome,
+    Bilingual, Class, CloseState, Created, Decline, Fault, Notice, NoticeKind, OrderState, Outcome,
     Presentation, Receipt, RefundState,
 };
 pub use payment::{

@@ -124,6 +124,9 @@ pub struct Capabilities {
     pub amount_minor: (i64, i64),
     /// The shortest and longest time that an order may live.
     pub expiry: (Duration, Duration),
+    /// How long the customer may take to pay, where that is longer than a code lives: beginning
+    /// an attempt lets its payment live so long (bank transfers). `None`: as long as the payment.
+    pub pay_within: Option<Duration>,
     /// When to ask what became of an order.
     pub query_schedule: Schedule,
     /// Whether a create call without an answer may be sent again under the same number

@@ -88,6 +88,11 @@ const STRICT: [&str; 8] = [
 fn webhooks() -> Value {
     let told = [
         ("payment.paid", "The payment is paid. Fulfil the order."),
+        (
+            "payment.part_received",
+            "A part of a bank transfer has come; the customer owes the rest.",
+        ),
+        ("payment.extended", "The payment lives longer, because a transfer takes its time."),
         ("payment.declined", "The customer's side refused."),
         ("payment.cancelled", "The payment ended as you wished, unpaid."),
         ("payment.expired", "The payment ended unpaid because its time was over."),

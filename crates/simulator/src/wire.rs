@@ -84,6 +84,7 @@ fn capabilities(house: House) -> Capabilities {
         currencies: vec![Currency::CNY],
         amount_minor: (1, 10_000_000),
         expiry: (Duration::from_secs(60), Duration::from_secs(7200)),
+        pay_within: None,
         query_schedule: domain::Policy::default().query_schedule,
         resend_create: house != House::Alipay,
         closing: providers::Closing::Proven,

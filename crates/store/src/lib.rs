@@ -11,6 +11,8 @@
 //! What is not here: any decision. The store compares versions, fences and unique numbers,
 //! and nothing else.
 
+mod bank;
+mod bank_memory;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod memory;
@@ -18,6 +20,7 @@ mod rows;
 mod seam;
 mod sqlite;
 
+pub use bank::*;
 pub use memory::MemoryStore;
 pub use seam::*;
 #[cfg(feature = "faults")]

@@ -150,6 +150,7 @@ pub(crate) fn channel(name: &str, methods: &[(Method, Flow)]) -> Channel {
             currencies: vec![Currency::CNY],
             amount_minor: (1, 1_000_000),
             expiry: (Duration::from_secs(60), Duration::from_secs(86_400)),
+            pay_within: None,
             query_schedule: Schedule { waits, then_every: Duration::from_secs(30) },
             resend_create: true,
             closing: providers::Closing::Proven,

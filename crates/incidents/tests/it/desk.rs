@@ -77,6 +77,7 @@ fn channel(name: &str) -> Channel {
             currencies: vec![Currency::CNY],
             amount_minor: (1, 1_000_000),
             expiry: (Duration::from_secs(60), Duration::from_secs(86_400)),
+            pay_within: None,
             query_schedule: Schedule { waits: vec![], then_every: Duration::from_secs(3_600) },
             resend_create: true,
             closing: providers::Closing::Proven,

@@ -299,6 +299,7 @@ impl Common<'_> {
             currencies: self.currencies(&offer, mistakes),
             amount_minor: (least, most),
             expiry: offer.expiry,
+            pay_within: None,
             query_schedule: domain::Schedule {
                 waits: offer.waits_s.iter().copied().map(seconds).collect(),
                 then_every: seconds(offer.then_every_s),
