@@ -8,3 +8,4 @@
 
 pub mod bank;
 pub mod matching;
+pub mod returns;

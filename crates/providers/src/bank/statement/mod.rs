@@ -8,6 +8,7 @@
 
 mod entry;
 mod format;
+mod identity;
 
 pub use entry::{Direction, Entry, LineMistake, Party, Skipped, Statement, Why};
 pub use format::{
