@@ -20,6 +20,7 @@ pub use mistakes::SettingError;
 pub(crate) use source::{Source, common, rebase, source};
 
 use crate::alipay::AlipaySettings;
+use crate::bank::BankSettings;
 use crate::crypto::CertificateInfo;
 use crate::driver::{CallLimits, Roots};
 use crate::paypal::PaypalSettings;
@@ -42,6 +43,8 @@ pub enum ChannelSettings {
     UnionPay(Box<UnionPaySettings>),
     /// PayPal's Orders v2.
     Paypal(Box<PaypalSettings>),
+    /// An account at a bank, which nothing is sent to.
+    Bank(Box<BankSettings>),
 }
 
 impl ChannelSettings {
@@ -53,6 +56,7 @@ impl ChannelSettings {
             ChannelSettings::Stripe(_) => "stripe",
             ChannelSettings::UnionPay(_) => "unionpay",
             ChannelSettings::Paypal(_) => "paypal",
+            ChannelSettings::Bank(_) => "bank",
         }
     }
 
@@ -64,6 +68,7 @@ impl ChannelSettings {
             ChannelSettings::Stripe(settings) => settings.rebase(folder),
             ChannelSettings::UnionPay(settings) => settings.rebase(folder),
             ChannelSettings::Paypal(settings) => settings.rebase(folder),
+            ChannelSettings::Bank(_) => {}
         }
     }
 
@@ -104,6 +109,10 @@ impl ChannelSettings {
                 let limits = settings.common().limits(&mut mistakes);
                 settings.codec(notify_url, &mut mistakes).map(|c| (Arc::new(c) as _, limits))
             }
+            ChannelSettings::Bank(settings) => {
+                let (codec, limits) = settings.codec(&mut mistakes);
+                Some((Arc::new(codec) as _, limits))
+            }
         };
         mistakes.finish(built)
     }
@@ -115,11 +124,23 @@ impl ChannelSettings {
             ChannelSettings::Alipay(settings) => settings.certificates(),
             ChannelSettings::WechatPay(settings) => settings.certificates(),
             ChannelSettings::UnionPay(settings) => settings.certificates(),
-            ChannelSettings::Stripe(_) | ChannelSettings::Paypal(_) => Vec::new(),
+            ChannelSettings::Stripe(_) | ChannelSettings::Paypal(_) | ChannelSettings::Bank(_) => {
+                Vec::new()
+            }
         }
     }
 
-    /// The provider's address, as it is configured.
+    /// The settings of a bank channel, which is answered by a ledger of ours: it has no address,
+    /// and there is nothing to probe.
+    pub fn offline(&self) -> Option<&BankSettings> {
+        match self {
+            ChannelSettings::Bank(settings) => Some(settings),
+            _ => None,
+        }
+    }
+
+    /// The provider's address, as it is configured; empty for a channel that is
+    /// [`offline`](Self::offline).
     pub fn base_url(&self) -> &str {
         match self {
             ChannelSettings::Alipay(settings) => settings.common().base_url,
@@ -127,6 +148,7 @@ impl ChannelSettings {
             ChannelSettings::UnionPay(settings) => settings.common().base_url,
             ChannelSettings::Stripe(settings) => settings.common().base_url,
             ChannelSettings::Paypal(settings) => settings.common().base_url,
+            ChannelSettings::Bank(_) => "",
         }
     }
 
@@ -138,6 +160,7 @@ impl ChannelSettings {
             ChannelSettings::UnionPay(_) => (Method::UnionPay, Currency::CNY),
             ChannelSettings::Stripe(_) => (Method::Card, Currency::USD),
             ChannelSettings::Paypal(_) => (Method::Paypal, Currency::USD),
+            ChannelSettings::Bank(_) => (Method::BankTransfer, Currency::CNY),
         };
         Operation::Query(OrderRef {
             // Ordinals count from 1, and no payment has the nil id.
