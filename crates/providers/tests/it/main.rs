@@ -15,6 +15,7 @@ mod paypal;
 mod peers;
 mod properties;
 mod sandbox;
+mod statements;
 mod stripe;
 mod unionpay;
 mod wechatpay;

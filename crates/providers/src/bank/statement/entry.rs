@@ -29,8 +29,8 @@ pub struct Statement {
     pub skipped: Vec<Skipped>,
 }
 
-/// One booked movement of an account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One booked movement of an account. Its `Debug` leaves out what may be personal (rule 13).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Where it begins in the file: a line, from 1.
     pub line: u32,
@@ -62,7 +62,22 @@ pub struct Entry {
     pub occurrence: u32,
 }
 
-/// Whose money moved.
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("line", &self.line)
+            .field("bank_reference", &self.bank_reference)
+            .field("booked_on", &self.booked_on)
+            .field("amount", &self.amount)
+            .field("direction", &self.direction)
+            .field("reversal", &self.reversal)
+            .field("counterparty", &self.counterparty)
+            .field("occurrence", &self.occurrence)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which way money moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {

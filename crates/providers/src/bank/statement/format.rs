@@ -46,7 +46,7 @@ pub enum Encoding {
 
 /// How a bank writes its CSV files. Every column is found by its title, or by its number from 1
 /// where the file has no titles.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CsvFormat {
     /// Begin from one of [`PRESETS`](super::PRESETS); fields that are given here replace its.
@@ -82,7 +82,7 @@ pub struct CsvFormat {
     /// other one of `,` and `.`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thousands: Option<char>,
-    /// The account, where no column says it.
+    /// The account, where no column says it. Without either it stays empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// The currency, where no column says it.
@@ -100,7 +100,7 @@ pub struct CsvFormat {
     pub words: Option<Words>,
 }
 
-/// A column: its title, or its number from 1.
+/// A column: its title, several titles of which the file has one, or its number from 1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Column {
@@ -108,6 +108,8 @@ pub enum Column {
     Number(u16),
     /// By its title, without regard to case, width and spaces.
     Title(String),
+    /// By the first of several titles that the file has.
+    Titles(Vec<String>),
 }
 
 /// Which column of a CSV file holds what.
@@ -165,9 +167,9 @@ pub struct Columns {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Words {
-    /// Money that came: `贷`, `CR`, `C`, `收入`.
+    /// Money that came. Default: `贷`, `贷方`, `收入`, `转入`, `C`, `CR`, `Credit` and the like.
     pub credit: Vec<String>,
-    /// Money that went: `借`, `DR`, `D`, `支出`.
+    /// Money that went. Default: `借`, `借方`, `支出`, `转出`, `D`, `DR`, `Debit` and the like.
     pub debit: Vec<String>,
     /// The bank takes back a credit: `RC`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -175,6 +177,32 @@ pub struct Words {
     /// The bank takes back a debit: `RD`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub debit_reversal: Vec<String>,
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        let list = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect();
+        Words {
+            credit: list(&[
+                "贷", "贷方", "收", "收入", "转入", "存入", "来账", "C", "CR", "CRDT", "Credit",
+            ]),
+            debit: list(&[
+                "借", "借方", "支", "支出", "转出", "支取", "往账", "D", "DR", "DBIT", "Debit",
+            ]),
+            credit_reversal: list(&["RC"]),
+            debit_reversal: list(&["RD"]),
+        }
+    }
+}
+
+impl Format {
+    /// Every mistake in the settings; none when files can be read with them.
+    pub fn check(&self) -> Vec<FormatMistake> {
+        match self {
+            Format::Csv(format) => super::csv::Plan::of(format).err().unwrap_or_default(),
+            Format::Camt053(_) | Format::Mt940(_) => Vec::new(),
+        }
+    }
 }
 
 /// One mistake in a format's settings.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::{Direction, Entry};
+use super::{Direction, Entry, Statement};
 
 impl Entry {
     /// A key of 32 hexadecimal digits: the same for the same entry of the same account in every
@@ -51,15 +51,21 @@ impl Entry {
     }
 }
 
-/// Numbers the entries that are alike, in an order that the file's own does not change.
-pub(super) fn number_occurrences(entries: &mut [Entry]) {
-    let mut order: Vec<usize> = (0..entries.len()).collect();
-    order.sort_by_cached_key(|i| entries[*i].content());
+/// Numbers the entries of a file that are alike, in an order that the file's own does not change.
+pub(super) fn number_file(statements: &mut [Statement]) {
     let mut seen: HashMap<String, u32> = HashMap::new();
-    for i in order {
-        let count = seen.entry(entries[i].likeness()).or_default();
+    let mut order: Vec<(String, usize, usize)> = Vec::new();
+    for (i, statement) in statements.iter().enumerate() {
+        let told = statement.entries.iter().map(Entry::content).enumerate();
+        order.extend(told.map(|(j, content)| (format!("{}|{content}", statement.account), i, j)));
+    }
+    order.sort();
+    for (_, i, j) in order {
+        let statement = &mut statements[i];
+        let entry = &mut statement.entries[j];
+        let count = seen.entry(format!("{}|{}", statement.account, entry.likeness())).or_default();
         *count += 1;
-        entries[i].occurrence = *count;
+        entry.occurrence = *count;
     }
 }
 
