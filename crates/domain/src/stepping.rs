@@ -30,7 +30,8 @@ impl Stepping {
 
     pub(crate) fn review(&mut self, why: Review) {
         // Money that Evergate owes a customer is not hidden behind another question.
-        let more = why == Review::RefundStuck && self.payment.review != Some(why);
+        let money = matches!(why, Review::RefundStuck | Review::MoneyReversed);
+        let more = money && self.payment.review != Some(why);
         if self.payment.review.is_none() || more {
             self.payment.review = Some(why);
             self.tell(EventKind::ReviewRaised { why });

@@ -379,6 +379,19 @@ impl Engine {
         Ok(())
     }
 
+    /// Puts a payment into a person's queue. Again for the same reason changes nothing.
+    ///
+    /// # Errors
+    /// When there is no such payment, or the store does not keep it.
+    pub async fn flag(&self, id: PaymentId, why: Review) -> Result<(), EngineError> {
+        self.change(id, None, |current, now| {
+            let step = current.flag(why, now);
+            Ok((step.payment != *current).then(|| Draft::of(step)))
+        })
+        .await?;
+        Ok(())
+    }
+
     /// Adds the next attempt to a draft, if the payment may have one and a channel is left.
     pub(crate) fn with_next_attempt(
         &self,

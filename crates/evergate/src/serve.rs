@@ -12,6 +12,7 @@ use incidents::desk::Signals;
 use incidents::duties::Duties;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use providers::Driver;
+use recovery::bank::{Desk, Ledger};
 use server::{
     ApiKey, ApiKeys, App, Endpoint, Endpoints, MessageRenderer, Role, Running, Server,
     ServerOptions, WebhookSecret, WorkersOptions, workers,
@@ -21,10 +22,12 @@ use store::{SqliteOptions, SqliteStore};
 use crate::args::ServeArgs;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::config::{Config, LogFormat, LogSection};
-use crate::wire::{self, ByDriver};
+use crate::wire::{self, ByChannel, ByDriver};
 
 /// How long idempotency records and ids of changes are kept.
 const KEEP: Duration = Duration::from_secs(7 * 86_400);
+/// How often the banks' books are looked at for news that was not told.
+const NEWS: Duration = Duration::from_secs(15);
 /// How often housekeeping is done.
 const HOUSEKEEPING: Duration = Duration::from_secs(3_600);
 
@@ -37,6 +40,7 @@ pub struct Gateway {
     running: Running,
     store: Arc<SqliteStore>,
     housekeeping: tokio::task::JoinHandle<()>,
+    telling: Option<tokio::task::JoinHandle<()>>,
     duties: Duties,
 }
 
@@ -81,9 +85,17 @@ impl Gateway {
             .with_context(|| format!("the store {}", path.display()))?;
         let store = Arc::new(store);
         let entropy = Arc::new(SystemEntropy);
+        let ledger = Arc::new(Ledger::new(
+            Arc::clone(&store) as _,
+            Arc::new(SystemClock),
+            Arc::clone(&entropy) as _,
+            wire::banks(config),
+        ));
+        let caller =
+            ByChannel { ledger: Arc::clone(&ledger), driver: ByDriver(Arc::clone(&driver)) };
         let parts = Parts {
             store: Arc::clone(&store) as _,
-            caller: watch(Arc::new(ByDriver(Arc::clone(&driver)))),
+            caller: watch(Arc::new(caller)),
             clock: Arc::new(SystemClock),
             entropy: Arc::clone(&entropy) as _,
             render: Arc::new(MessageRenderer),
@@ -97,7 +109,10 @@ impl Gateway {
             wire::targets(config, &channels),
             config.signals.options(),
         ));
+        // Books of a channel that is configured no more are still to be looked after.
+        let desk = Arc::new(Desk::new(ledger, Arc::clone(&engine)));
         let app = App {
+            bank: Some(Arc::clone(&desk)),
             engine: Arc::clone(&engine),
             codecs: Arc::clone(&driver) as _,
             entropy: Arc::clone(&entropy) as _,
@@ -119,7 +134,8 @@ impl Gateway {
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&store), config.clone()));
         let running = server.with_workers(workers);
         let duties = Duties::start(&signals);
-        Ok(Gateway { engine, driver, running, store, housekeeping, duties })
+        let telling = Some(tokio::spawn(tell_news(desk)));
+        Ok(Gateway { engine, driver, running, store, housekeeping, telling, duties })
     }
 
     /// Where it listens.
@@ -133,6 +149,10 @@ impl Gateway {
     /// When the store could not be closed well; what was acknowledged is durable all the same.
     pub async fn shutdown(self) -> Result<()> {
         self.duties.end().await;
+        if let Some(telling) = self.telling {
+            telling.abort();
+            let _ = telling.await;
+        }
         self.housekeeping.abort();
         // It holds the store; ends at once by being aborted.
         let _ = self.housekeeping.await;
@@ -268,6 +288,20 @@ async fn keep_house(store: Arc<SqliteStore>, config: Config) {
         }
     };
     tokio::join!(upkeep, hourly);
+}
+
+/// Brings what is new in the banks' books to the payments: at the start what a process before
+/// this one left untold, then whenever something comes, and now and then for what failed.
+async fn tell_news(desk: Arc<Desk>) {
+    loop {
+        match desk.tell().await {
+            Ok(0) => {}
+            Ok(told) => tracing::info!(told, "the banks' books had news"),
+            Err(error) => tracing::warn!(%error, "the banks' books could not be read"),
+        }
+        // Whoever makes news tells it; this is for news whose teller died or was refused.
+        let _ = tokio::time::timeout(NEWS, desk.news_arrived()).await;
+    }
 }
 
 /// When certificates end, for an alert in time.

@@ -1,5 +1,6 @@
 //! From a configuration to the parts of a running gateway.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,10 @@ use async_trait::async_trait;
 use domain::{Answer, ChannelId, Operation, Policy, Schedule, Timestamp};
 use engine::{Caller, Channel, Options};
 use incidents::layers::Target;
+use providers::bank::BankSettings;
 use providers::{CallLimits, ChannelSettings, Driver, Provider, SettingError};
+
+use recovery::bank::Ledger;
 
 use crate::config::{Config, PolicySection};
 
@@ -22,6 +26,30 @@ impl Caller for ByDriver {
     }
 }
 
+/// The way to the channels: the ledger answers for banks, the driver carries to everyone else.
+pub struct ByChannel {
+    /// The banks' books.
+    pub ledger: Arc<Ledger>,
+    /// The way to the providers.
+    pub driver: ByDriver,
+}
+
+#[async_trait]
+impl Caller for ByChannel {
+    async fn call(&self, channel: &ChannelId, op: &Operation, until: Timestamp) -> Answer {
+        if self.ledger.has(channel) {
+            return self.ledger.call(channel, op, until).await;
+        }
+        self.driver.call(channel, op, until).await
+    }
+}
+
+/// The settings of the channels that a ledger answers for.
+pub fn banks(config: &Config) -> HashMap<ChannelId, BankSettings> {
+    let banks = config.channels.iter();
+    banks.filter_map(|(id, settings)| Some((id.clone(), settings.offline()?.clone()))).collect()
+}
+
 /// One channel, built.
 pub struct Built {
     /// Its name.
@@ -30,6 +58,8 @@ pub struct Built {
     pub codec: Arc<dyn Provider>,
     /// What the driver may spend on it.
     pub limits: CallLimits,
+    /// Whether nothing is ever sent to it.
+    pub is_offline: bool,
 }
 
 /// Builds every channel of a configuration, in its order.
@@ -41,20 +71,23 @@ pub fn channels(config: &Config) -> Result<Vec<Built>, Vec<SettingError>> {
     for (id, settings) in &config.channels {
         let notify = ChannelSettings::default_notify_url(&config.public_url(), id);
         match settings.build(id, &notify) {
-            Ok((codec, limits)) => built.push(Built { id: id.clone(), codec, limits }),
+            Ok((codec, limits)) => {
+                let is_offline = settings.offline().is_some();
+                built.push(Built { id: id.clone(), codec, limits, is_offline });
+            }
             Err(found) => mistakes.extend(found),
         }
     }
     if mistakes.is_empty() { Ok(built) } else { Err(mistakes) }
 }
 
-/// A driver that speaks to these channels.
+/// A driver that speaks to these channels, but for those that nothing is sent to.
 ///
 /// # Errors
 /// When an HTTP client cannot be made, as on a machine without TLS certificates.
 pub fn driver(channels: &[Built]) -> Result<Driver> {
     let driver = crate::clock::driver();
-    for Built { id, codec, limits } in channels {
+    for Built { id, codec, limits, .. } in channels.iter().filter(|built| !built.is_offline) {
         driver
             .set_channel(id.clone(), Arc::clone(codec), limits)
             .with_context(|| format!("channel {id}"))?;
@@ -62,12 +95,14 @@ pub fn driver(channels: &[Built]) -> Result<Driver> {
     Ok(driver)
 }
 
-/// Where each channel is probed, and what may be spent on it.
+/// Where each channel is probed, and what may be spent on it. A channel that is offline has
+/// nothing to be probed.
 pub fn targets(config: &Config, channels: &[Built]) -> Vec<Target> {
     let built = |id: &ChannelId| channels.iter().find(|built| built.id == *id);
     let targets = config
         .channels
         .iter()
+        .filter(|(_, settings)| settings.offline().is_none())
         .filter_map(|(id, settings)| Some(target(id, settings, &built(id)?.limits)));
     targets.collect()
 }

@@ -22,6 +22,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         (name = "refunds", description = "Give money back"),
         (name = "channels", description = "Channels and their controls"),
         (name = "routing", description = "Where a payment would go, and why"),
+        (name = "bank", description = "Bank transfers: statements, suspense, payouts"),
         (name = "messages", description = "Webhooks to merchants"),
         (name = "notifications", description = "For the providers"),
         (name = "system", description = "For machines that watch this server"),
@@ -73,7 +74,7 @@ fn describe_responses(paths: &mut Value) {
 }
 
 /// Bodies in which an unknown field is a mistake.
-const STRICT: [&str; 8] = [
+const STRICT: [&str; 11] = [
     "CreatePayment",
     "CreateRefund",
     "NewAttempt",
@@ -81,6 +82,9 @@ const STRICT: [&str; 8] = [
     "EnableChannel",
     "RouteQuestion",
     "PlanMaintenance",
+    "RecordTransfer",
+    "MatchTransfer",
+    "BankWord",
     "Downtime",
 ];
 

@@ -100,6 +100,9 @@ async fn refresh_counts(state: &Shared) {
         }
         Err(error) => tracing::warn!(%error, "payments could not be counted"),
     }
+    if let Some(desk) = &state.bank {
+        crate::bank::refresh(desk, state.engine.now()).await;
+    }
 }
 
 /// How often the recorder folds what it was told into its histograms; it would keep every
@@ -151,5 +154,6 @@ pub(crate) fn describe() {
     describe_counter!("evergate_work_total", "Due work of payments, by result");
     describe_counter!("evergate_worker_errors_total", "Failures of the worker loops");
     describe_gauge!("evergate_payments", "Payments in the books, by status");
+    crate::bank::describe();
     crate::health_metrics::describe();
 }

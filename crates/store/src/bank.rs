@@ -254,6 +254,8 @@ pub struct Transfer {
     pub recorded_by: Option<String>,
     /// What it may be for, the likeliest first.
     pub suggestions: Vec<Hint>,
+    /// The identity of the entry by which the bank took it back.
+    pub reversed_by: Option<String>,
     /// Where its money is.
     pub state: TransferState,
 }
@@ -323,6 +325,11 @@ pub enum TransferState {
         at: Timestamp,
         /// What it was counted for.
         number: Option<ProviderOrderNo>,
+    },
+    /// A payout of ours that came back; the payout says what is owed.
+    PayoutBack {
+        /// Which.
+        payout: String,
     },
     /// Somebody said that it had come, and the second person did not agree: there is no money.
     Refused {
@@ -498,6 +505,8 @@ pub struct Counts {
     pub payouts: u64,
     /// Money that went out for nothing of ours.
     pub other: u64,
+    /// Credits taken back that could not be told: a person has to look at the file.
+    pub unplaced: u64,
     /// Left out by the reader: pending, or for information only.
     pub skipped: u64,
 }
@@ -609,6 +618,11 @@ impl BankRecord {
         }
     }
 
+    /// Whether it is found by this key.
+    pub fn has_key(&self, key: &str) -> bool {
+        self.keys().iter().any(|each| each.text == key)
+    }
+
     pub(crate) fn keys(&self) -> Vec<Key> {
         match self {
             BankRecord::Allotment(a) => a.keys(),
@@ -664,7 +678,8 @@ impl Transfer {
 
     fn keys(&self) -> Vec<Key> {
         let mut keys = Vec::new();
-        keys.extend(self.identity.iter().map(|i| unique(Transfer::by_identity(&self.channel, i))));
+        let identities = self.identity.iter().chain(&self.reversed_by);
+        keys.extend(identities.map(|i| unique(Transfer::by_identity(&self.channel, i))));
         keys.extend(self.state.number().map(|n| shared(Transfer::by_number(n))));
         let refused = matches!(self.state, TransferState::Refused { .. });
         if self.identity.is_none() && !refused {
@@ -683,6 +698,7 @@ impl TransferState {
             TransferState::Matched { .. } => "matched",
             TransferState::Returning { .. } => "returning",
             TransferState::Reversed { .. } => "reversed",
+            TransferState::PayoutBack { .. } => "payout_back",
             TransferState::Refused { .. } => "refused",
         }
     }

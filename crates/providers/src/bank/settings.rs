@@ -24,6 +24,8 @@ pub struct BankSettings {
     pub bank: Names,
     /// The account's number or IBAN.
     pub account: String,
+    /// How statement files name the account, where they name it otherwise.
+    pub statement_account: Option<String>,
     /// The bank's BIC or CNAPS code, where transfers need one.
     pub bank_code: Option<String>,
     /// The currencies of the account; CNY by default.
