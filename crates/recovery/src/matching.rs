@@ -262,6 +262,7 @@ pub struct Books {
     payouts: HashMap<Reference, Payout>,
     credits: BTreeMap<String, Earlier>,
     reversed: HashSet<String>,
+    noted: HashSet<String>,
 }
 
 impl Books {
@@ -293,12 +294,12 @@ impl Books {
 
     /// Takes a placement into account for the entries after it. Idempotent for one identity.
     pub fn note(&mut self, identity: &str, entry: &Entry, placement: &Placement) {
+        if self.credits.contains_key(identity) || !self.noted.insert(identity.to_owned()) {
+            return;
+        }
         let mut target = None;
         match placement {
             Placement::Matched { to, fit, .. } => {
-                if self.credits.contains_key(identity) {
-                    return;
-                }
                 target = Some(*to);
                 if let Some(expectation) = self.expectations.get_mut(to) {
                     expectation.received_minor += entry.amount.minor();
@@ -308,9 +309,7 @@ impl Books {
                 }
             }
             Placement::Reversal { of: Some(of), from, .. } => {
-                if !self.reversed.insert(of.clone()) {
-                    return;
-                }
+                self.reversed.insert(of.clone());
                 if let Some(expectation) = from.and_then(|t| self.expectations.get_mut(&t)) {
                     expectation.received_minor -= entry.amount.minor();
                 }
@@ -546,3 +545,7 @@ fn similar(a: &str, b: &str) -> bool {
     let shared = long.windows(2).filter(|pair| pairs.contains(pair)).count();
     within || 10 * 2 * shared >= 7 * (short.len() + long.len() - 2)
 }
+
+#[cfg(test)]
+#[path = "matching_tests.rs"]
+mod tests;
