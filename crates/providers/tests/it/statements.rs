@@ -157,6 +157,13 @@ fn an_entry_with_the_banks_reference_may_be_described_otherwise() {
     assert_ne!(placeholder("王五"), placeholder("赵六"), "a placeholder is no reference");
 }
 
+#[test]
+fn a_statement_that_stands_in_a_file_twice_gives_nothing_new() {
+    let once = identities(PAGES, &mt940());
+    let twice = identities(&[PAGES, PAGES].concat(), &mt940());
+    assert_eq!(twice, [once.clone(), once].concat());
+}
+
 fn mistakes(bytes: &[u8], format: &Format) -> Vec<LineMistake> {
     read(bytes, format).expect_err("the file has mistakes")
 }
@@ -374,4 +381,71 @@ proptest! {
             }
         }
     }
+}
+
+/// A fenced block in the language, from the text on; and the rest.
+fn block<'t>(text: &'t str, language: &str) -> Option<(&'t str, &'t str)> {
+    let (_, rest) = text.split_once(&format!("```{language}\n"))?;
+    rest.split_once("```")
+}
+
+/// An entry as the handbook writes it.
+fn spoken(entry: &Entry) -> String {
+    let way = if entry.direction == Direction::Credit { "+" } else { "-" };
+    let reversal = if entry.reversal { " reversal" } else { "" };
+    let references = Reference::find(&entry.text);
+    let named: String = references.iter().map(|r| format!(" {r}")).collect();
+    format!("{} {way}{}{reversal}{named}\n", entry.booked_on, entry.amount)
+}
+
+#[test]
+fn the_formats_of_the_handbook_read_its_files() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    for (name, heading) in
+        [("handbook.md", "## Statement files\n"), ("handbook.zh-CN.md", "## 对账单文件\n")]
+    {
+        let handbook = std::fs::read_to_string(docs.join(name)).unwrap();
+        let (_, section) = handbook.split_once(heading).expect("the section is there");
+        let mut rest = section.split_once("\n## ").map_or(section, |(section, _)| section);
+        let mut examples = 0;
+        while let Some((settings, after)) = block(rest, "toml") {
+            let (file, after) = block(after, "csv").expect("a file follows the settings");
+            let (result, after) = block(after, "text").expect("its entries follow the file");
+            let settings: Settings = toml::from_str(settings).expect("the settings are read");
+            let [format] = &settings.channels.statements[..] else { panic!("one format each") };
+            assert_eq!(format.check(), []);
+            let found: String =
+                entries(file.as_bytes(), format).iter().map(|(_, entry)| spoken(entry)).collect();
+            assert_eq!(found, result, "{name}: {file}");
+            examples += 1;
+            rest = after;
+        }
+        assert_eq!(examples, 4, "{name}");
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Settings {
+    channels: Channel,
+}
+
+#[derive(serde::Deserialize)]
+struct Channel {
+    statements: Vec<Format>,
+}
+
+#[test]
+fn a_field_that_no_format_has_is_a_mistake() {
+    for wrong in [
+        "type = \"csv\"\nseparator = \";\"",
+        "type = \"csv\"\n[columns]\nday = 1",
+        "type = \"csv\"\n[columns]\namount = -1",
+        "type = \"camt053\"\nversion = 8",
+        "type = \"mt940\"\nencoding = \"ebcdic\"",
+        "type = \"ofx\"",
+    ] {
+        assert!(toml::from_str::<Format>(wrong).is_err(), "{wrong}");
+    }
+    let right = "type = \"csv\"\npreset = \"cn-signed\"\n[columns]\ntext = [\"附言\", 7]";
+    assert_eq!(toml::from_str::<Format>(right).unwrap().check(), []);
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::{Direction, Entry, Statement};
+use super::{Direction, Entry};
 
 impl Entry {
     /// A key of 32 hexadecimal digits: the same for the same entry of the same account in every
@@ -14,6 +14,9 @@ impl Entry {
     /// and the direction, so that another description of the entry (other columns, another
     /// format) is still the same entry. Where it gave none, of everything that was told. Both
     /// count entries that are else alike, by `occurrence`.
+    ///
+    /// What no key can tell apart: entries without a reference that are alike in everything,
+    /// where a bank gives a day's in several files that do not overlap.
     pub fn identity(&self, account: &str) -> String {
         let account: String = account.split_whitespace().collect();
         let key = format!("{account}\u{1f}{}\u{1f}{}", self.likeness(), self.occurrence);
@@ -51,21 +54,17 @@ impl Entry {
     }
 }
 
-/// Numbers the entries of a file that are alike, in an order that the file's own does not change.
-pub(super) fn number_file(statements: &mut [Statement]) {
+/// Numbers the entries of a statement that are alike, in an order that the file's own does not
+/// change. Each statement counts for itself, so that one that stands in a file twice gives
+/// nothing new; pages of one are joined before.
+pub(super) fn number_occurrences(entries: &mut [Entry]) {
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    order.sort_by_cached_key(|i| entries[*i].content());
     let mut seen: HashMap<String, u32> = HashMap::new();
-    let mut order: Vec<(String, usize, usize)> = Vec::new();
-    for (i, statement) in statements.iter().enumerate() {
-        let told = statement.entries.iter().map(Entry::content).enumerate();
-        order.extend(told.map(|(j, content)| (format!("{}|{content}", statement.account), i, j)));
-    }
-    order.sort();
-    for (_, i, j) in order {
-        let statement = &mut statements[i];
-        let entry = &mut statement.entries[j];
-        let count = seen.entry(format!("{}|{}", statement.account, entry.likeness())).or_default();
+    for i in order {
+        let count = seen.entry(entries[i].likeness()).or_default();
         *count += 1;
-        entry.occurrence = *count;
+        entries[i].occurrence = *count;
     }
 }
 

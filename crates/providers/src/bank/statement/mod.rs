@@ -46,6 +46,8 @@ pub fn read(bytes: &[u8], format: &Format) -> Result<Vec<Statement>, Vec<LineMis
     if !mistakes.list.is_empty() {
         return Err(mistakes.list);
     }
-    identity::number_file(&mut statements);
+    for statement in &mut statements {
+        identity::number_occurrences(&mut statement.entries);
+    }
     Ok(statements)
 }
