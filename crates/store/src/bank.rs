@@ -383,6 +383,9 @@ pub struct Payout {
     pub requested_at: Timestamp,
     /// Where it stands.
     pub state: PayoutState,
+    /// The identities of the statement entries that showed it.
+    #[serde(default)]
+    pub entries: Vec<String>,
     /// Whether the refund that it carries out has not been told yet.
     pub news: bool,
 }
@@ -717,6 +720,11 @@ impl TransferState {
 }
 
 impl Payout {
+    /// What the payout of a statement entry is found by.
+    pub fn by_identity(channel: &ChannelId, identity: &str) -> String {
+        format!("entry {channel} {identity}")
+    }
+
     /// What the payouts of an attempt's money are found by.
     pub fn by_number(number: &ProviderOrderNo) -> String {
         format!("number {number}")
@@ -725,6 +733,8 @@ impl Payout {
     fn keys(&self) -> Vec<Key> {
         let mut keys = Vec::new();
         keys.extend(self.number.iter().map(|n| shared(Payout::by_number(n))));
+        let shown = self.entries.iter();
+        keys.extend(shown.map(|i| unique(Payout::by_identity(&self.channel, i))));
         keys.extend(self.news.then(|| shared(NEWS.to_owned())));
         keys
     }

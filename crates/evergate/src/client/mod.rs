@@ -1,6 +1,7 @@
 //! The commands that talk to a running gateway.
 
 mod api;
+mod bank;
 mod route;
 mod show;
 mod signals;
@@ -10,6 +11,7 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 pub use api::{Api, ApiError};
+pub use bank::bank;
 pub use route::route;
 pub(crate) use show::table;
 pub use signals::{maintenance, signals};

@@ -224,6 +224,12 @@ impl BankSettings {
         if self.utc_offset_minutes.abs() > 14 * 60 {
             mistakes.add("utc_offset_minutes", "it must be -840 to 840", "write 480 for China");
         }
+        for (n, format) in self.statements.iter().enumerate() {
+            for mistake in format.check() {
+                let field = format!("statements[{n}].{}", mistake.field);
+                mistakes.add(&field, &mistake.rule, &mistake.fix);
+            }
+        }
         self.check_accounts(mistakes);
     }
 

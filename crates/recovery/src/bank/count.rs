@@ -103,6 +103,7 @@ pub(super) fn payout(
         to_account: payer.payer_account.clone(),
         requested_at: now,
         state,
+        entries: Vec::new(),
         news: false,
     })
 }

@@ -196,9 +196,10 @@ impl Ledger {
         did.counts.entries = fresh.len() as u64;
         let mut new = Vec::new();
         for each in fresh {
-            match work.by_identity(channel, &each.0).await? {
-                Some(_) => did.counts.known += 1,
-                None => new.push(each),
+            if work.is_known(channel, &each.0).await? {
+                did.counts.known += 1;
+            } else {
+                new.push(each);
             }
         }
         if new.is_empty() {
@@ -352,12 +353,8 @@ impl Ledger {
                 Ok("reversal_unplaced")
             }
             Placement::Payout { number, agrees } => {
-                let news = self.payout_shown(work, number.as_str(), *agrees).await?;
-                if news {
-                    counts.payouts += 1
-                } else {
-                    counts.known += 1
-                }
+                self.payout_shown(work, number.as_str(), one.identity, *agrees).await?;
+                counts.payouts += 1;
                 Ok("payout")
             }
             Placement::PayoutReturned { number, agrees } => {

@@ -252,6 +252,7 @@ impl Ledger {
                         to_account: payer.and_then(|t| t.payer_account),
                         requested_at: work.now,
                         state: PayoutState::Requested,
+                        entries: Vec::new(),
                         news: false,
                     };
                     work.tell(&payout.id, OURSELVES, "requested", "refund");

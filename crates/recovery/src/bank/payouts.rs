@@ -62,26 +62,29 @@ impl Ledger {
         })
     }
 
-    /// The statement shows that a payout left. `true` when that was news.
+    /// The statement shows that a payout left.
     pub(super) async fn payout_shown(
         &self,
         work: &mut Work<'_>,
         id: &str,
+        identity: &str,
         agrees: bool,
-    ) -> Result<bool, BankError> {
+    ) -> Result<(), BankError> {
         let mut payout = found(work, id).await?;
-        if matches!(payout.state, PayoutState::Confirmed { .. }) {
-            return Ok(false);
-        }
-        if !agrees {
-            work.tell(id, STATEMENT, "shown with another amount", "");
-            return Ok(true);
+        payout.entries.push(identity.to_owned());
+        // The entry that shows that it came back may stand before the one that shows it going.
+        let came_back = matches!(&payout.state, PayoutState::Failed { by, .. } if by == STATEMENT);
+        if !agrees || came_back || matches!(payout.state, PayoutState::Confirmed { .. }) {
+            let action = if agrees { "shown" } else { "shown with another amount" };
+            work.tell(id, STATEMENT, action, "");
+            work.put(BankRecord::Payout(payout));
+            return Ok(());
         }
         payout.state = PayoutState::Confirmed { by: STATEMENT.to_owned(), at: work.now };
         payout.news = payout.kind == PayoutKind::Refund;
         work.tell(id, STATEMENT, "confirmed", "");
         work.put(BankRecord::Payout(payout));
-        Ok(true)
+        Ok(())
     }
 
     /// The statement shows that a payout came back: the money is owed again.

@@ -230,6 +230,7 @@ impl Ledger {
             to_account: transfer.payer_account.clone(),
             requested_at: work.now,
             state: PayoutState::Requested,
+            entries: Vec::new(),
             news: false,
         }));
         transfer.state = TransferState::Returning { payout: id };

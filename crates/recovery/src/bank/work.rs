@@ -131,6 +131,17 @@ impl<'l> Work<'l> {
         Ok(self.find(BankKind::Transfer, &key).await?.into_iter().find_map(as_transfer))
     }
 
+    /// Whether a statement entry is in the books.
+    pub(super) async fn is_known(
+        &mut self,
+        channel: &ChannelId,
+        identity: &str,
+    ) -> Result<bool, StoreError> {
+        let key = Payout::by_identity(channel, identity);
+        Ok(self.by_identity(channel, identity).await?.is_some()
+            || !self.find(BankKind::Payout, &key).await?.is_empty())
+    }
+
     fn is_empty(&self) -> bool {
         self.lines.is_empty() && !self.read.values().any(|slot| slot.is_changed)
     }
