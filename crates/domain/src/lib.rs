@@ -32,7 +32,7 @@ pub use money::{Currency, InvalidMoney, Money};
 pub use operation::{Answer, CloseWhy, Operation, Order, OrderRef, RefundOrder};
 pub use outcome::{
     Bilingual, Class, CloseState, Created, Decline, Fault, Notice, NoticeKind, OrderState, Outcome,
-    Presentation, Receipt, RefundState,
+    Presentation, Receipt, RefundState, TransferTo,
 };
 pub use payment::{
     Blocked, EndGoal, Fact, Illegal, Payment, PaymentState, RefundRefused, Review, Status, Step,

@@ -134,22 +134,26 @@ pub enum Presentation {
         secret: String,
     },
     /// Transfer this amount to this account by a bank (method `bank_transfer`).
-    BankTransfer {
-        /// Whose account it is.
-        payee: Bilingual,
-        /// The bank's name.
-        bank: Bilingual,
-        /// The account's number or IBAN; with virtual accounts this payment's own.
-        account: String,
-        /// The bank's code where transfers need one: a BIC, or a CNAPS code.
-        bank_code: Option<String>,
-        /// What the customer must write into the transfer; `None` where the account says it.
-        reference: Option<String>,
-        /// How much in all, whatever has come of it so far.
-        money: Money,
-        /// Until when the money must have come.
-        expires_at: Timestamp,
-    },
+    BankTransfer(Box<TransferTo>),
+}
+
+/// Where a bank transfer goes, and what stands on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferTo {
+    /// Whose account it is.
+    pub payee: Bilingual,
+    /// The bank's name.
+    pub bank: Bilingual,
+    /// The account's number or IBAN; with virtual accounts this payment's own.
+    pub account: String,
+    /// The bank's code where transfers need one: a BIC, or a CNAPS code.
+    pub bank_code: Option<String>,
+    /// What the customer must write into the transfer; `None` where the account says it.
+    pub reference: Option<String>,
+    /// How much in all, whatever has come of it so far.
+    pub money: Money,
+    /// Until when the money must have come.
+    pub expires_at: Timestamp,
 }
 
 /// A text in both languages.

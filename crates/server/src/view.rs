@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use domain::{
     Attempt, AttemptState, Class, Considered, Device, Flow, Locale, Method, Money, Payment,
     PaymentState, Presentation, Purpose, Refund, RefundProgress, RefundReason, Review, Tier,
+    TransferTo,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -340,7 +341,7 @@ fn presentation(payment: &Payment) -> Option<PresentationView> {
         Presentation::ClientSecret { reference, secret } => {
             PresentationView::ClientSecret { reference, secret }
         }
-        Presentation::BankTransfer { .. } => {
+        Presentation::BankTransfer(_) => {
             PresentationView::BankTransfer(Box::new(transfer(payment)?))
         }
     })
@@ -348,11 +349,8 @@ fn presentation(payment: &Payment) -> Option<PresentationView> {
 
 /// The transfer that is still to be made.
 fn transfer(payment: &Payment) -> Option<TransferView> {
-    let Presentation::BankTransfer { payee, bank, account, bank_code, reference, .. } =
-        shown(payment)?.clone()
-    else {
-        return None;
-    };
+    let Presentation::BankTransfer(to) = shown(payment)? else { return None };
+    let TransferTo { payee, bank, account, bank_code, reference, .. } = *to.clone();
     let (_, rest) = so_far(payment)?;
     let rest = Money::new(rest, payment.money.currency()).unwrap_or(payment.money);
     let both = |text: domain::Bilingual| Notice { zh: text.zh, en: text.en };

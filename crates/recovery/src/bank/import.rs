@@ -320,7 +320,7 @@ impl Ledger {
             }
             Placement::Unreferenced { suggestions, .. } => {
                 let named = suggestions.iter().map(|s| {
-                    let reasons = s.reasons.iter().map(|r| word(r)).collect();
+                    let reasons = s.reasons.iter().map(word).collect();
                     (s.to, reasons)
                 });
                 let hints = self.hints(work, named).await?;

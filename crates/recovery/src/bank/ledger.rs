@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use domain::{
     Answer, ChannelId, CloseState, Created, Fault, Operation, Order, OrderRef, OrderState, Outcome,
-    Presentation, ProviderOrderNo, Receipt, RefundOrder, RefundState, Timestamp,
+    Presentation, ProviderOrderNo, Receipt, RefundOrder, RefundState, Timestamp, TransferTo,
 };
 use engine::{Caller, Clock, Entropy};
 use providers::bank::{BankSettings, IdentifyBy, Reference};
@@ -272,7 +272,7 @@ impl Ledger {
 /// What the customer is shown.
 fn shown(order: &Order, account: Option<&str>, settings: &BankSettings) -> Presentation {
     let reference = account.is_none().then(|| Reference::of(&order.number).to_string());
-    Presentation::BankTransfer {
+    Presentation::BankTransfer(Box::new(TransferTo {
         payee: settings.payee.both(),
         bank: settings.bank.both(),
         account: account.unwrap_or(&settings.account).to_owned(),
@@ -280,7 +280,7 @@ fn shown(order: &Order, account: Option<&str>, settings: &BankSettings) -> Prese
         reference,
         money: order.money,
         expires_at: order.expires_at,
-    }
+    }))
 }
 
 /// What stands in the books for an order that was closed before it was made.
@@ -298,7 +298,7 @@ fn never(
         payment,
         ordinal,
         money: order.money,
-        shown: Presentation::BankTransfer {
+        shown: Presentation::BankTransfer(Box::new(TransferTo {
             payee: settings.payee.both(),
             bank: settings.bank.both(),
             account: settings.account.clone(),
@@ -306,7 +306,7 @@ fn never(
             reference: None,
             money: order.money,
             expires_at: now,
-        },
+        })),
         reference: Reference::of(&order.number).compact().to_owned(),
         account: None,
         shown_at: now,

@@ -132,7 +132,7 @@ async fn reference(town: &Town, payment: &Payment) -> Option<String> {
     let attempt = payment.attempts.iter().rev().find(|a| a.method == Method::BankTransfer)?;
     let shown = town.allotments().await.remove(attempt.number.as_str())?.shown;
     match shown {
-        Presentation::BankTransfer { reference, .. } => reference,
+        Presentation::BankTransfer(to) => to.reference,
         _ => None,
     }
 }

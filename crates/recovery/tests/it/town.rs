@@ -416,9 +416,9 @@ pub(crate) fn upload(movements: &[Movement]) -> Upload {
 pub(crate) fn mark(payment: &Payment) -> String {
     let shown = payment.attempts.iter().rev().find_map(|a| match &a.state {
         AttemptState::Presented {
-            presentation: Presentation::BankTransfer { reference, account, .. },
+            presentation: Presentation::BankTransfer(to),
             ..
-        } => Some(reference.clone().unwrap_or_else(|| account.clone())),
+        } => Some(to.reference.clone().unwrap_or_else(|| to.account.clone())),
         _ => None,
     });
     shown.unwrap()

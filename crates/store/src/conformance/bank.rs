@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::{
     Bilingual, ChannelId, Currency, Money, PaymentId, Presentation, ProviderOrderNo, Timestamp,
+    TransferTo,
 };
 use uuid::Uuid;
 
@@ -64,7 +65,7 @@ fn allotment(n: u128, account: Option<&str>) -> Allotment {
         payment,
         ordinal: 1,
         money: money(1_000),
-        shown: Presentation::BankTransfer {
+        shown: Presentation::BankTransfer(Box::new(TransferTo {
             payee: both("商店"),
             bank: both("银行"),
             account: "62".into(),
@@ -72,7 +73,7 @@ fn allotment(n: u128, account: Option<&str>) -> Allotment {
             reference: Some("R".into()),
             money: money(1_000),
             expires_at: at(100),
-        },
+        })),
         reference: "SAME".into(),
         account: account.map(str::to_owned),
         shown_at: at(0),
