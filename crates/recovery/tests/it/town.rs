@@ -415,10 +415,9 @@ pub(crate) fn upload(movements: &[Movement]) -> Upload {
 /// What the customer was told to write, or the account to transfer to.
 pub(crate) fn mark(payment: &Payment) -> String {
     let shown = payment.attempts.iter().rev().find_map(|a| match &a.state {
-        AttemptState::Presented {
-            presentation: Presentation::BankTransfer(to),
-            ..
-        } => Some(to.reference.clone().unwrap_or_else(|| to.account.clone())),
+        AttemptState::Presented { presentation: Presentation::BankTransfer(to), .. } => {
+            Some(to.reference.clone().unwrap_or_else(|| to.account.clone()))
+        }
         _ => None,
     });
     shown.unwrap()
