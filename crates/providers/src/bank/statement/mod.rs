@@ -44,6 +44,8 @@ pub fn read(bytes: &[u8], format: &Format) -> Result<Vec<Statement>, Vec<LineMis
         mistakes.add(1, "file", "it holds no statement", fix);
     }
     if !mistakes.list.is_empty() {
+        // Balances are checked last; people read a file from its beginning.
+        mistakes.list.sort_by_key(|mistake| mistake.line);
         return Err(mistakes.list);
     }
     for statement in &mut statements {
