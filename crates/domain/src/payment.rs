@@ -644,8 +644,18 @@ impl Payment {
             .iter()
             .filter(|a| a.flow == Flow::Direct || self.is_ending())
             .filter_map(Attempt::unknown_since);
-        let refunds = self.refunds.iter().filter(|r| r.is_live()).map(|r| r.requested_at);
+        let refunds =
+            self.refunds.iter().filter(|r| r.is_live() && !self.is_with_people(r));
+        let refunds = refunds.map(|r| r.requested_at);
         attempts.chain(refunds).min().map(|since| since + policy.review_after)
+    }
+
+    /// Whether a refund waits in a list that people work through: one by bank transfer, once the
+    /// ledger has it.
+    fn is_with_people(&self, refund: &Refund) -> bool {
+        let by_transfer =
+            self.attempt(refund.attempt).is_some_and(|a| a.method == Method::BankTransfer);
+        by_transfer && matches!(refund.progress, RefundProgress::Pending { accepted: true, .. })
     }
 
     fn is_ending(&self) -> bool {
