@@ -7,6 +7,7 @@
 //! The money-safety rules are numbered in `ARCHITECTURE.md`; code that keeps one names it.
 
 mod attempt;
+mod channel;
 mod controls;
 mod event;
 mod ids;
@@ -17,11 +18,13 @@ mod outcome;
 mod payment;
 mod policy;
 mod refund;
+mod share;
 mod stepping;
 mod terms;
 mod time;
 
 pub use attempt::{Ask, Attempt, AttemptState, Check, Choice, Considered, Proof, RuleNote, Source};
+pub use channel::{ChannelRules, NotFound, Proves, RefundLimit, RefundLimits};
 pub use controls::{Controls, Override};
 pub use event::{Event, EventKind, Notification};
 pub use ids::{
@@ -40,5 +43,6 @@ pub use payment::{
 };
 pub use policy::{Late, Policy, Schedule};
 pub use refund::{Refund, RefundProgress, RefundReason};
+pub use share::{Share, Tally};
 pub use terms::{Device, Flow, Locale, Method, Purpose, Terms, Tier};
 pub use time::Timestamp;

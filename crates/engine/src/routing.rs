@@ -1,6 +1,6 @@
 //! From a payment and the state of the world to the next channel.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use domain::{
     Choice, Considered, Flow, MerchantId, Method, Money, Payment, PaymentId, RuleNote, Terms,
@@ -43,8 +43,25 @@ impl Engine {
         if let Some(channel) = &payment.terms.pinned {
             return self.pinned(payment, channel, only, now);
         }
-        let options = self.options.load();
-        let field = Field::of(&Wish::of(payment, now), &options, only);
+        let (tried, current) = (self.options_of(payment.id), self.options());
+        match self.route_by(&tried, payment, since, only, now) {
+            // Settings that are being tried lose no payment that those in force would take.
+            Next::Nothing if !Arc::ptr_eq(&tried, &current) => {
+                self.route_by(&current, payment, since, only, now)
+            }
+            next => next,
+        }
+    }
+
+    fn route_by(
+        &self,
+        options: &Options,
+        payment: &Payment,
+        since: u16,
+        only: Option<Method>,
+        now: Timestamp,
+    ) -> Next {
+        let field = Field::of(&Wish::of(payment, now), options, only);
         count(&field.notes);
         let tried: Vec<Candidate> = payment
             .attempts

@@ -14,6 +14,7 @@ pub mod config;
 pub mod demo;
 pub mod keys;
 pub mod lang;
+pub mod live;
 pub mod probe;
 pub mod sandbox_command;
 pub mod serve;

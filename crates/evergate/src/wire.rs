@@ -51,6 +51,7 @@ pub fn banks(config: &Config) -> HashMap<ChannelId, BankSettings> {
 }
 
 /// One channel, built.
+#[derive(Clone)]
 pub struct Built {
     /// Its name.
     pub id: ChannelId,
@@ -58,8 +59,6 @@ pub struct Built {
     pub codec: Arc<dyn Provider>,
     /// What the driver may spend on it.
     pub limits: CallLimits,
-    /// Whether nothing is ever sent to it.
-    pub is_offline: bool,
 }
 
 /// Builds every channel of a configuration, in its order.
@@ -70,24 +69,26 @@ pub fn channels(config: &Config) -> Result<Vec<Built>, Vec<SettingError>> {
     let (mut built, mut mistakes) = (Vec::new(), Vec::new());
     for (id, settings) in &config.channels {
         let notify = ChannelSettings::default_notify_url(&config.public_url(), id);
+        let mut settings = settings.clone();
+        if let Err(found) = settings.run_commands(id) {
+            mistakes.extend(found);
+            continue;
+        }
         match settings.build(id, &notify) {
-            Ok((codec, limits)) => {
-                let is_offline = settings.offline().is_some();
-                built.push(Built { id: id.clone(), codec, limits, is_offline });
-            }
+            Ok((codec, limits)) => built.push(Built { id: id.clone(), codec, limits }),
             Err(found) => mistakes.extend(found),
         }
     }
     if mistakes.is_empty() { Ok(built) } else { Err(mistakes) }
 }
 
-/// A driver that speaks to these channels, but for those that nothing is sent to.
+/// A driver that speaks to these channels.
 ///
 /// # Errors
 /// When an HTTP client cannot be made, as on a machine without TLS certificates.
 pub fn driver(channels: &[Built]) -> Result<Driver> {
     let driver = crate::clock::driver();
-    for Built { id, codec, limits, .. } in channels.iter().filter(|built| !built.is_offline) {
+    for Built { id, codec, limits } in channels {
         driver
             .set_channel(id.clone(), Arc::clone(codec), limits)
             .with_context(|| format!("channel {id}"))?;
@@ -149,8 +150,8 @@ fn policy(set: &PolicySection, policy: &mut Policy) {
     policy.ending_patience = millis(set.ending_patience_ms, policy.ending_patience);
     policy.review_after = millis(set.review_after_ms, policy.review_after);
     if let Some(schedule) = schedule(set.query_waits_ms.as_deref()) {
-        policy.query_schedules.values_mut().for_each(|each| each.clone_from(&schedule));
-        policy.query_schedule = schedule;
+        let all = policy.channels.values_mut().chain([&mut policy.other]);
+        all.for_each(|rules| rules.query_schedule.clone_from(&schedule));
     }
     if let Some(schedule) = schedule(set.close_waits_ms.as_deref()) {
         policy.close_schedule = schedule;

@@ -6,6 +6,20 @@ use jiff::tz::Offset;
 
 use crate::{Reply, Response};
 
+/// So many days.
+pub(crate) fn days(days: u32) -> std::time::Duration {
+    std::time::Duration::from_secs(u64::from(days) * 86_400)
+}
+
+/// Questions after these waits in seconds, each counted from the one before, and then steadily.
+pub(crate) fn waits(waits_s: &[u64], then_every_s: u64) -> domain::Schedule {
+    let seconds = std::time::Duration::from_secs;
+    domain::Schedule {
+        waits: waits_s.iter().copied().map(seconds).collect(),
+        then_every: seconds(then_every_s),
+    }
+}
+
 /// The whole answer, or what its absence means. After an earlier question of the same
 /// operation (`earlier`), not even "not sent" proves that nothing happened.
 pub(crate) fn answered<'r>(
@@ -108,6 +122,11 @@ pub(crate) fn read_beijing_compact(text: &str) -> Option<Timestamp> {
     let time = DateTime::strptime("%Y%m%d%H%M%S", text).ok()?;
     let instant = BEIJING.to_timestamp(time).ok()?;
     Some(Timestamp::from_micros(instant.as_microsecond()))
+}
+
+/// `2026-11-24T00:00:00Z`, for people.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    jiff::Timestamp::from_second(at.as_secs()).map_or_else(|_| "?".to_owned(), |t| t.to_string())
 }
 
 /// Reads an RFC 3339 time.

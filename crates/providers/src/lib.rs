@@ -14,6 +14,7 @@
 
 mod alipay;
 pub mod bank;
+mod capabilities;
 mod common;
 mod config;
 mod crypto;
@@ -28,10 +29,15 @@ mod vectors;
 mod wechatpay;
 
 pub use alipay::AlipaySettings;
+pub use capabilities::{
+    AmountLimits, Capabilities, Closing, ExpiryLimits, Notifications, NumberRule, Resend, Row,
+    Unfit, Unique,
+};
 pub use config::{ChannelSettings, SettingError};
 pub use crypto::{CertificateInfo, Secret};
 pub use driver::{
-    CallLimits, Clock, Driver, DriverError, Nonces, Probe, ProbeLayer, Roots, Unread,
+    Arms, CallLimits, Clock, Driver, DriverError, NewChannel, Nonces, Probe, ProbeLayer, Roots,
+    Unread,
 };
 pub use paypal::PaypalSettings;
 pub use seam::*;

@@ -19,12 +19,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::ApiKeys;
+use crate::config_door::ConfigDoor;
 use crate::notifications::Codecs;
 use crate::options::ServerOptions;
 use crate::pipeline::{self, Gate};
 use crate::problem::{Problem, kinds};
 use crate::{
-    bank, channels, docs, messages, notifications, payments, refunds, route, signals, spec, system,
+    bank, channels, config_api, docs, messages, notifications, payments, refunds, route, signals,
+    spec, system,
 };
 
 /// What the server is built from.
@@ -42,6 +44,8 @@ pub struct App {
     pub signals: Option<Arc<Signals>>,
     /// The ledger of bank channels; absent: there are none.
     pub bank: Option<Arc<Desk>>,
+    /// Holds the configuration; absent: it cannot be changed over HTTP.
+    pub config: Option<Arc<dyn ConfigDoor>>,
     /// Renders `/metrics`; the binary installs the recorder. Absent: 404.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -54,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) keys: ApiKeys,
     pub(crate) signals: Option<Arc<Signals>>,
     pub(crate) bank: Option<Arc<Desk>>,
+    pub(crate) config: Option<Arc<dyn ConfigDoor>>,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) limits: ServerOptions,
     pub(crate) gate: Gate,
@@ -99,6 +104,13 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(bank::confirm))
         .routes(routes!(bank::failed))
         .routes(routes!(bank::history))
+        .routes(routes!(config_api::status))
+        .routes(routes!(config_api::reload))
+        .routes(routes!(config_api::diff))
+        .routes(routes!(config_api::apply))
+        .routes(routes!(config_api::rollback))
+        .routes(routes!(config_api::versions))
+        .routes(routes!(config_api::version))
         .routes(routes!(messages::list))
         .routes(routes!(messages::resend))
         .routes(routes!(notifications::receive))
@@ -123,6 +135,7 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
         keys: app.keys,
         signals: app.signals,
         bank: app.bank,
+        config: app.config,
         metrics: app.metrics,
         gate: Gate::new(limits.max_requests, limits.notification_reserve),
         limits,

@@ -17,6 +17,8 @@ mod bank;
 mod body;
 mod channel_view;
 mod channels;
+mod config_api;
+mod config_door;
 mod create;
 mod docs;
 mod failure;
@@ -47,6 +49,10 @@ pub mod workers;
 pub use accept::{Running, Server};
 pub use app::{App, openapi};
 pub use auth::{ApiKey, ApiKeys, BadKey, Role, generate_key, hash_key};
+pub use config_door::{
+    ArmsView, ConfigChange, ConfigDoor, ConfigStatus, Difference, Draining, PlacedMistake, Refusal,
+    Reloaded, RolloutEnd, RolloutView, TallyView, VersionText, VersionView, Who, Wish,
+};
 pub use notifications::Codecs;
 pub use options::ServerOptions;
 pub use problem::{Kind, kinds};

@@ -74,7 +74,7 @@ fn describe_responses(paths: &mut Value) {
 }
 
 /// Bodies in which an unknown field is a mistake.
-const STRICT: [&str; 11] = [
+const STRICT: [&str; 14] = [
     "CreatePayment",
     "CreateRefund",
     "NewAttempt",
@@ -86,6 +86,9 @@ const STRICT: [&str; 11] = [
     "MatchTransfer",
     "BankWord",
     "Downtime",
+    "ConfigText",
+    "ApplyConfig",
+    "RollbackConfig",
 ];
 
 /// What merchants are sent, in the `webhooks` of OpenAPI 3.1.

@@ -19,6 +19,7 @@ mod memory;
 mod rows;
 mod seam;
 mod sqlite;
+mod versions;
 
 pub use bank::*;
 pub use memory::MemoryStore;
@@ -26,3 +27,4 @@ pub use seam::*;
 #[cfg(feature = "faults")]
 pub use sqlite::{CommitFault, Faults};
 pub use sqlite::{Purged, SqliteOptions, SqliteStore};
+pub use versions::{NewVersion, Version, VersionState, Versions};

@@ -1,5 +1,7 @@
 //! Every attempt state against every fact, legal and illegal; and the payment's own edges.
 
+use std::time::Duration;
+
 use domain::*;
 
 use crate::support::*;
@@ -58,6 +60,7 @@ fn facts() -> Vec<(&'static str, Fact)> {
         ("close paid, no receipt", closed(Outcome::Ok(CloseState::AlreadyPaid(None)))),
         ("close refunded", closed(Outcome::Ok(CloseState::PaidAndRefunded(receipt())))),
         ("close not found", closed(Outcome::Ok(CloseState::NotFound))),
+        ("close not taken", closed(Outcome::Ok(CloseState::NotTaken))),
         ("close unknown", closed(Outcome::Unknown(fault()))),
     ]
 }
@@ -88,6 +91,7 @@ close paid              paid            paid            paid       paid    paid 
 close paid, no receipt  .               .               .          .       .        .        .       .         .       .
 close refunded          paid            paid            paid       paid    paid     paid     paid    paid      paid    .
 close not found         .               .               .          .       .        .        .       .         .       .
+close not taken         .               .               .          .       .        .        .       .         .       .
 close unknown           .               .               .          .       .        .        .       .         .       .
 ";
 
@@ -196,7 +200,7 @@ fn rule_14_what_the_provider_gave_back_is_booked_as_paid_and_refunded() {
         Fact::Created { attempt: 1, outcome: Outcome::Ok(Created::Paid(receipt())) },
         at(1),
     );
-    let asked = paid.ask_refund(cny(30), None, at(2)).unwrap().payment;
+    let asked = paid.ask_refund(cny(30), None, at(2), &domain::Policy::default()).unwrap().payment;
     let told = apply(
         &asked,
         Fact::Noticed { attempt: 1, state: OrderState::PaidAndRefunded(receipt()) },
@@ -264,6 +268,30 @@ fn rule_2_an_approval_is_wanted_only_by_the_attempt_that_the_customer_holds() {
     assert!(!apply(&shown, paid, at(2)).wants(1));
 }
 
+/// That nothing was taken proves something only once no call of ours can be under way any more
+/// that was to take it; and from the first such answer on none is made.
+#[test]
+fn rule_5_what_was_not_taken_is_closed_when_no_call_of_ours_can_arrive_any_more() {
+    let code = begin(&open(), Method::Alipay, at(0));
+    let shown =
+        apply(&code, Fact::Created { attempt: 1, outcome: Outcome::Ok(presented()) }, at(1));
+    let said = Fact::CloseAnswered { attempt: 1, outcome: Outcome::Ok(CloseState::NotTaken) };
+    let leaving = apply(&shown, Fact::SwitchAsked, at(2));
+    let first = apply(&leaving, said.clone(), at(3));
+    assert!(!first.wants(1), "from now on no call takes it");
+    assert!(first.may_attempt(Flow::Presented, at(3)).is_ok(), "rule 2 is the guard");
+    assert!(first.may_attempt(Flow::Direct, at(3)).is_err(), "rule 3: a call may be under way");
+    let settled = at(3) + policy().not_found_settles * 2;
+    assert_eq!(first.due(&policy()), Some((settled, Task::Close(1))));
+    let early = apply(&first, said.clone(), settled - Duration::from_secs(1));
+    assert_eq!(name(&early.attempts[0].state), "closing_shown");
+    let closed = apply(&early, said, settled);
+    assert_eq!(name(&closed.attempts[0].state), "closed");
+    assert!(closed.may_attempt(Flow::Direct, settled).is_ok());
+    let paid = Fact::Noticed { attempt: 1, state: OrderState::Paid(receipt()) };
+    assert_eq!(apply(&early, paid, settled).status(), Status::Paid, "it was under way");
+}
+
 #[test]
 fn rule_6_a_late_success_is_honoured_or_refunded_never_dropped() {
     let code = begin(&open(), Method::Alipay, at(0));
@@ -312,9 +340,9 @@ fn rule_14_refunds_never_exceed_the_capture_and_an_unknown_one_is_asked_about() 
     let card = begin(&open(), Method::Card, at(0));
     let outcome = Outcome::Ok(Created::Paid(receipt()));
     let paid = apply(&card, Fact::Created { attempt: 1, outcome }, at(1));
-    let one = paid.ask_refund(cny(60), None, at(2)).unwrap().payment;
+    let one = paid.ask_refund(cny(60), None, at(2), &domain::Policy::default()).unwrap().payment;
     assert_eq!(
-        one.ask_refund(cny(41), None, at(2)).unwrap_err(),
+        one.ask_refund(cny(41), None, at(2), &domain::Policy::default()).unwrap_err(),
         RefundRefused::TooMuch { left_minor: 40 }
     );
     let sent = one.send_refund(1, at(2), at(5)).unwrap().unwrap().payment;

@@ -31,7 +31,7 @@ fn act() -> impl Strategy<Value = Act> {
         4 => (n.clone(), 0..8_u8).prop_map(|(a, o)| Act::Created(a, o)),
         3 => (n.clone(), 0..8_u8).prop_map(|(a, o)| Act::Queried(a, o)),
         2 => (n.clone(), 0..4_u8).prop_map(|(a, o)| Act::Noticed(a, o)),
-        3 => (n.clone(), 0..8_u8).prop_map(|(a, o)| Act::Closed(a, o)),
+        3 => (n.clone(), 0..9_u8).prop_map(|(a, o)| Act::Closed(a, o)),
         1 => Just(Act::Switch),
         1 => Just(Act::Cancel),
         6 => Just(Act::Due),
@@ -80,6 +80,7 @@ fn closed(o: u8) -> Outcome<CloseState> {
         4 => Outcome::Ok(CloseState::PaidAndRefunded(receipt())),
         5 => Outcome::Ok(CloseState::NotFound),
         6 => Outcome::Rejected(fault()),
+        7 => Outcome::Ok(CloseState::NotTaken),
         _ => Outcome::Unknown(fault()),
     }
 }
@@ -111,7 +112,10 @@ fn perform(payment: &Payment, act: &Act, now: &mut Timestamp) -> Option<Payment>
             return step.ok().map(|s| s.payment);
         }
         Act::AskRefund(minor) => {
-            return payment.ask_refund(cny(minor), None, *now).ok().map(|s| s.payment);
+            return payment
+                .ask_refund(cny(minor), None, *now, &domain::Policy::default())
+                .ok()
+                .map(|s| s.payment);
         }
         Act::Due => {
             let (at, task) = payment.due(&policy)?;

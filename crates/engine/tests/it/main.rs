@@ -6,4 +6,5 @@
 mod health;
 mod scenarios;
 mod trials;
+mod tried;
 mod world;

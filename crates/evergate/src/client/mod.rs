@@ -2,6 +2,7 @@
 
 mod api;
 mod bank;
+mod config;
 mod route;
 mod show;
 mod signals;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 pub use api::{Api, ApiError};
 pub use bank::bank;
+pub use config::config;
 pub use route::route;
 pub(crate) use show::table;
 pub use signals::{maintenance, signals};

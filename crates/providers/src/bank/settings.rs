@@ -9,8 +9,9 @@ use super::VirtualAccounts;
 use super::statement::Format;
 use crate::config::Mistakes;
 use crate::{
-    Acknowledgement, CallLimits, Capabilities, Closing, Delivery, Forged, Provider, Reply, Roots,
-    Stamp, Step, Unsupported, Verdict,
+    Acknowledgement, AmountLimits, CallLimits, Capabilities, Closing, Delivery, ExpiryLimits,
+    Forged, Notifications, NumberRule, Provider, Reply, Resend, Roots, Stamp, Step, Unique,
+    Unsupported, Verdict,
 };
 
 /// One account at a bank. It has no address: nothing is called, and its statements are its
@@ -173,7 +174,7 @@ impl BankSettings {
             max_per_second: None,
             roots: Roots::None,
         };
-        (Offline { capabilities: self.capabilities() }, limits)
+        (Offline { capabilities: self.capabilities(), account: self.account.clone() }, limits)
     }
 
     fn check(&self, mistakes: &mut Mistakes) {
@@ -258,20 +259,32 @@ impl BankSettings {
 
     fn capabilities(&self) -> Capabilities {
         let minutes = |m: u64| Duration::from_secs(m * 60);
+        let number = NumberRule::new(1, 64, "", Unique::Account);
+        let (least, most) = (self.amount_min_minor, self.amount_max_minor);
         Capabilities {
             provider: "bank",
             methods: vec![(Method::BankTransfer, Flow::Presented)],
-            currencies: self.currencies.clone(),
-            amount_minor: (self.amount_min_minor, self.amount_max_minor),
-            expiry: (minutes(1), self.pay_within().max(minutes(24 * 60))),
+            amounts: AmountLimits::same(&self.currencies, least, most),
+            expiry: ExpiryLimits {
+                told: true,
+                shortest: Duration::ZERO,
+                longest: None,
+                granularity: Duration::from_secs(1),
+            },
             pay_within: Some(self.pay_within()),
             // Imports tell the engine at once; these questions are for when that word was lost.
             query_schedule: domain::Schedule {
                 waits: vec![minutes(10), minutes(30), minutes(60)],
                 then_every: minutes(180),
             },
-            resend_create: true,
+            resend_create: Resend::WhileOpen,
             closing: Closing::Proven,
+            not_found: domain::NotFound::default(),
+            refunds: domain::RefundLimits::default(),
+            order_number: number,
+            refund_number: number,
+            notifications: Notifications { payments: false, refunds: false, states_amount: false },
+            unverified: &[],
         }
     }
 }
@@ -280,6 +293,7 @@ impl BankSettings {
 /// here all the same, it is told so and nothing is sent.
 pub(crate) struct Offline {
     capabilities: Capabilities,
+    account: String,
 }
 
 const OFFLINE: &str = "a bank channel has no address: the ledger answers for it";
@@ -304,5 +318,9 @@ impl Provider for Offline {
 
     fn acknowledge(&self, _accepted: bool) -> Acknowledgement {
         Acknowledgement { status: 404, content_type: "text/plain", body: "" }
+    }
+
+    fn account(&self) -> String {
+        self.account.clone()
     }
 }

@@ -4,30 +4,33 @@
 //! and what to do. Nothing here talks to a provider; [`Driver::probe`](crate::Driver::probe)
 //! does, with [`ChannelSettings::probe_operation`].
 
+mod command;
 mod mistakes;
 mod source;
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use domain::{ChannelId, Flow, Method, Money, Operation, OrderRef, PaymentId, ProviderOrderNo};
-use domain::{Currency, Timestamp};
+use domain::{Currency, RefundLimits, Timestamp};
 use serde::Deserialize;
 
 pub(crate) use mistakes::Mistakes;
 pub use mistakes::SettingError;
-pub(crate) use source::{Source, common, rebase, source};
+pub(crate) use source::{KeySlot, Source, common, rebase, slots, source};
 
 use crate::alipay::AlipaySettings;
 use crate::bank::BankSettings;
-use crate::crypto::CertificateInfo;
+use crate::crypto::{CertificateInfo, infos};
 use crate::driver::{CallLimits, Roots};
 use crate::paypal::PaypalSettings;
 use crate::stripe::StripeSettings;
 use crate::unionpay::UnionPaySettings;
 use crate::wechatpay::WechatPaySettings;
-use crate::{Capabilities, Provider};
+use crate::{AmountLimits, Capabilities, Provider};
 
 /// One channel's settings. The field `provider` says which protocol it speaks.
 #[derive(Clone, Debug, Deserialize)]
@@ -62,13 +65,63 @@ impl ChannelSettings {
 
     /// Makes relative `*_file` paths relative to `folder`, where the configuration lies.
     pub fn rebase(&mut self, folder: &Path) {
+        self.paths().into_iter().for_each(|path| rebase(path, folder));
+    }
+
+    /// Every file that the settings name: keys, certificates, the issuers of TLS certificates.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut copy = self.clone();
+        copy.paths().into_iter().filter_map(|path| path.take()).collect()
+    }
+
+    /// Runs every command that prints a key, once, and keeps what it printed.
+    ///
+    /// # Errors
+    /// Every command that gave no key.
+    pub fn run_commands(&mut self, channel: &ChannelId) -> Result<(), Vec<SettingError>> {
+        let mut mistakes = Mistakes::new(channel);
+        self.keys_mut().into_iter().for_each(|key| key.run(&mut mistakes));
+        mistakes.finish(Some(()))
+    }
+
+    /// A digest of all keys and certificates as they can be read now, to tell whether any has
+    /// changed. Commands are not run.
+    pub fn material(&self) -> [u8; 32] {
+        let mut copy = self.clone();
+        let mut digest = digest::Context::new(&digest::SHA256);
+        let mut add = |name: &str, bytes: Option<Vec<u8>>| {
+            let bytes = bytes.unwrap_or_default();
+            digest.update(&(name.len() as u64).to_be_bytes());
+            digest.update(name.as_bytes());
+            digest.update(&(bytes.len() as u64).to_be_bytes());
+            digest.update(&bytes);
+        };
+        copy.keys_mut().iter().for_each(|key| add(key.field, key.text()));
+        self.files().iter().for_each(|file| add("file", std::fs::read(file).ok()));
+        let mut sum = [0; 32];
+        sum.copy_from_slice(digest.finish().as_ref());
+        sum
+    }
+
+    fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
         match self {
-            ChannelSettings::Alipay(settings) => settings.rebase(folder),
-            ChannelSettings::WechatPay(settings) => settings.rebase(folder),
-            ChannelSettings::Stripe(settings) => settings.rebase(folder),
-            ChannelSettings::UnionPay(settings) => settings.rebase(folder),
-            ChannelSettings::Paypal(settings) => settings.rebase(folder),
-            ChannelSettings::Bank(_) => {}
+            ChannelSettings::Alipay(settings) => settings.keys_mut(),
+            ChannelSettings::WechatPay(settings) => settings.keys_mut(),
+            ChannelSettings::Stripe(settings) => settings.keys_mut(),
+            ChannelSettings::UnionPay(settings) => settings.keys_mut(),
+            ChannelSettings::Paypal(settings) => settings.keys_mut(),
+            ChannelSettings::Bank(_) => Vec::new(),
+        }
+    }
+
+    fn paths(&mut self) -> Vec<&mut Option<PathBuf>> {
+        match self {
+            ChannelSettings::Alipay(settings) => settings.paths(),
+            ChannelSettings::WechatPay(settings) => settings.paths(),
+            ChannelSettings::Stripe(settings) => settings.paths(),
+            ChannelSettings::UnionPay(settings) => settings.paths(),
+            ChannelSettings::Paypal(settings) => settings.paths(),
+            ChannelSettings::Bank(_) => Vec::new(),
         }
     }
 
@@ -119,15 +172,20 @@ impl ChannelSettings {
 
     /// The certificates that can be read, for the table of `evergate check` and the metric of
     /// their expiry; those that cannot be read are mistakes that [`build`](Self::build) reports.
+    ///
+    /// Where one setting holds several, those after the first are numbered: `name[2]`.
     pub fn certificates(&self) -> Vec<CertificateInfo> {
-        match self {
-            ChannelSettings::Alipay(settings) => settings.certificates(),
-            ChannelSettings::WechatPay(settings) => settings.certificates(),
-            ChannelSettings::UnionPay(settings) => settings.certificates(),
-            ChannelSettings::Stripe(_) | ChannelSettings::Paypal(_) | ChannelSettings::Bank(_) => {
-                Vec::new()
-            }
-        }
+        let (mut found, ca_file) = match self {
+            ChannelSettings::Alipay(settings) => (settings.certificates(), &settings.ca_file),
+            ChannelSettings::WechatPay(settings) => (settings.certificates(), &settings.ca_file),
+            ChannelSettings::UnionPay(settings) => (settings.certificates(), &settings.ca_file),
+            ChannelSettings::Stripe(settings) => (Vec::new(), &settings.ca_file),
+            ChannelSettings::Paypal(settings) => (Vec::new(), &settings.ca_file),
+            ChannelSettings::Bank(_) => return Vec::new(),
+        };
+        let issuers = ca_file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+        found.extend(issuers.map(|pem| infos(&pem, "ca_file")).unwrap_or_default());
+        numbered(found)
     }
 
     /// The settings of a bank channel, which is answered by a ledger of ours: it has no address,
@@ -189,24 +247,13 @@ pub(crate) struct Common<'s> {
     pub(crate) currencies: Option<&'s [Currency]>,
     pub(crate) amount_min_minor: Option<i64>,
     pub(crate) amount_max_minor: Option<i64>,
+    pub(crate) refund_days: Option<u32>,
     pub(crate) allow_insecure: bool,
     pub(crate) ca_file: Option<&'s Path>,
 }
 
-/// What a provider can do at most; settings choose from it.
-pub(crate) struct Offer {
-    pub(crate) provider: &'static str,
-    pub(crate) methods: &'static [(Method, Flow)],
-    pub(crate) currencies: Vec<Currency>,
-    /// Whether other currencies than those may be configured.
-    pub(crate) any_currency: bool,
-    pub(crate) amount_minor: (i64, i64),
-    pub(crate) expiry: (Duration, Duration),
-    pub(crate) waits_s: &'static [u64],
-    pub(crate) then_every_s: u64,
-    pub(crate) resend_create: bool,
-    pub(crate) closing: crate::Closing,
-}
+/// The limits of a currency that a provider takes besides those in its table.
+pub(crate) type OtherCurrencies = fn(Currency) -> AmountLimits;
 
 impl Common<'_> {
     /// The base URL without a slash at its end, if it is one that may be used.
@@ -302,67 +349,108 @@ impl Common<'_> {
         }
     }
 
-    /// What the channel takes: the provider's offer, narrowed by the settings.
-    pub(crate) fn capabilities(&self, offer: Offer, mistakes: &mut Mistakes) -> Capabilities {
-        let seconds = Duration::from_secs;
-        let (least, most) = (
-            self.amount_min_minor.unwrap_or(offer.amount_minor.0),
-            self.amount_max_minor.unwrap_or(offer.amount_minor.1),
-        );
-        if least < 1 || most < least || most > Money::MAX_MINOR {
-            mistakes.add(
-                "amount_min_minor",
-                "the limits must hold 1 <= amount_min_minor <= amount_max_minor <= 1000000000000",
-                "write both in minor units (fen, cents)",
-            );
-        }
+    /// What the channel can do: the provider's table, narrowed by the settings.
+    pub(crate) fn capabilities(
+        &self,
+        table: Capabilities,
+        others: Option<OtherCurrencies>,
+        mistakes: &mut Mistakes,
+    ) -> Capabilities {
         Capabilities {
-            provider: offer.provider,
-            methods: self.methods(&offer, mistakes),
-            currencies: self.currencies(&offer, mistakes),
-            amount_minor: (least, most),
-            expiry: offer.expiry,
-            pay_within: None,
-            query_schedule: domain::Schedule {
-                waits: offer.waits_s.iter().copied().map(seconds).collect(),
-                then_every: seconds(offer.then_every_s),
-            },
-            resend_create: offer.resend_create,
-            closing: offer.closing,
+            methods: self.methods(&table, mistakes),
+            amounts: self.amounts(&table, others, mistakes),
+            refunds: self.refunds(&table, mistakes),
+            ..table
         }
     }
 
-    fn methods(&self, offer: &Offer, mistakes: &mut Mistakes) -> Vec<(Method, Flow)> {
-        let Some(wanted) = self.methods else { return offer.methods.to_vec() };
-        for method in wanted.iter().filter(|m| !offer.methods.iter().any(|(known, _)| known == *m))
+    fn methods(&self, table: &Capabilities, mistakes: &mut Mistakes) -> Vec<(Method, Flow)> {
+        let Some(wanted) = self.methods else { return table.methods.clone() };
+        for method in wanted.iter().filter(|m| !table.methods.iter().any(|(known, _)| known == *m))
         {
             mistakes.add(
                 "methods",
-                &format!("{} does not take the method {method}", offer.provider),
+                &format!("{} does not take the method {method}", table.provider),
                 "remove it from the list",
             );
         }
         if wanted.is_empty() {
             mistakes.add("methods", "the list is empty", "name a method, or leave the field out");
         }
-        offer.methods.iter().filter(|(method, _)| wanted.contains(method)).copied().collect()
+        table.methods.iter().filter(|(method, _)| wanted.contains(method)).copied().collect()
     }
 
-    fn currencies(&self, offer: &Offer, mistakes: &mut Mistakes) -> Vec<Currency> {
-        let Some(wanted) = self.currencies else { return offer.currencies.clone() };
-        let refused = |c: &Currency| !offer.any_currency && !offer.currencies.contains(c);
-        for currency in wanted.iter().filter(|c| refused(c)) {
+    fn amounts(
+        &self,
+        table: &Capabilities,
+        others: Option<OtherCurrencies>,
+        mistakes: &mut Mistakes,
+    ) -> Vec<AmountLimits> {
+        let (least, most) = (self.amount_min_minor, self.amount_max_minor);
+        let narrowed = |limits: AmountLimits| AmountLimits {
+            least_minor: least.unwrap_or(limits.least_minor),
+            most_minor: most.unwrap_or(limits.most_minor),
+            ..limits
+        };
+        let limits: Vec<AmountLimits> =
+            self.currencies(table, others, mistakes).into_iter().map(narrowed).collect();
+        let holds = |l: &AmountLimits| {
+            1 <= l.least_minor && l.least_minor <= l.most_minor && l.most_minor <= Money::MAX_MINOR
+        };
+        if !limits.iter().all(holds) {
             mistakes.add(
-                "currencies",
-                &format!("{} does not take the currency {currency}", offer.provider),
-                "remove it from the list",
+                "amount_min_minor",
+                "the limits must hold 1 <= amount_min_minor <= amount_max_minor <= 1000000000000",
+                "write both in minor units (fen, cents)",
             );
+        }
+        limits
+    }
+
+    fn currencies(
+        &self,
+        table: &Capabilities,
+        others: Option<OtherCurrencies>,
+        mistakes: &mut Mistakes,
+    ) -> Vec<AmountLimits> {
+        let Some(wanted) = self.currencies else { return table.amounts.clone() };
+        let mut taken = Vec::new();
+        for currency in wanted {
+            match (table.limits(*currency), others) {
+                (Some(limits), _) => taken.push(*limits),
+                (None, Some(limits)) => taken.push(limits(*currency)),
+                (None, None) => mistakes.add(
+                    "currencies",
+                    &format!("{} does not take the currency {currency}", table.provider),
+                    "remove it from the list",
+                ),
+            }
         }
         if wanted.is_empty() {
             mistakes.add("currencies", "the list is empty", "name one, or leave the field out");
         }
-        wanted.to_vec()
+        taken
     }
+
+    fn refunds(&self, table: &Capabilities, mistakes: &mut Mistakes) -> RefundLimits {
+        let Some(stated) = self.refund_days else { return table.refunds };
+        let most = table.refunds.within.map_or(3_650, |most| most.as_secs() / 86_400);
+        mistakes.within("refund_days", stated.into(), 1, most);
+        RefundLimits { within: Some(crate::common::days(stated)), ..table.refunds }
+    }
+}
+
+/// Gives each certificate a name of its own.
+fn numbered(mut found: Vec<CertificateInfo>) -> Vec<CertificateInfo> {
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for info in &mut found {
+        let count = counts.entry(info.name.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            info.name = format!("{}[{count}]", info.name);
+        }
+    }
+    found
 }
 
 fn is_loopback(url: &reqwest::Url) -> bool {

@@ -1,20 +1,20 @@
 //! The settings of a Stripe channel.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
-use domain::{Currency, Flow, Method};
+use domain::{Currency, Method};
 use serde::Deserialize;
 
+use super::capabilities::{amounts, table};
 use super::codec::Stripe;
 use crate::config::{
-    Common, Mistakes, Offer, common, default_connect_timeout_ms, default_max_in_flight,
-    default_timeout_ms, rebase, source,
+    Common, KeySlot, Mistakes, common, default_connect_timeout_ms, default_max_in_flight,
+    default_timeout_ms, slots, source,
 };
 use crate::crypto::Secret;
 
-/// One Stripe account. Keys are given in one of three ways each: the text itself, `*_file` or
-/// `*_env`.
+/// One Stripe account. Keys are given in one of four ways each: the text itself, `*_file`,
+/// `*_env` or `*_command`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StripeSettings {
@@ -27,12 +27,16 @@ pub struct StripeSettings {
     pub secret_key_file: Option<PathBuf>,
     /// An environment variable with it.
     pub secret_key_env: Option<String>,
+    /// A command that prints it: the program and its arguments.
+    pub secret_key_command: Option<Vec<String>>,
     /// The webhook's secret (`whsec_...`). Two, with a space or comma between, while it changes.
     pub webhook_secret: Option<Secret>,
     /// A file with it.
     pub webhook_secret_file: Option<PathBuf>,
     /// An environment variable with it.
     pub webhook_secret_env: Option<String>,
+    /// A command that prints it: the program and its arguments.
+    pub webhook_secret_command: Option<Vec<String>>,
     /// How old a webhook may be.
     #[serde(default = "tolerance")]
     pub webhook_tolerance_s: u32,
@@ -64,6 +68,9 @@ pub struct StripeSettings {
     pub amount_min_minor: Option<i64>,
     /// The largest amount in minor units.
     pub amount_max_minor: Option<i64>,
+    /// For how many days after a payment the agreement allows refunds, where that is less than
+    /// the provider's own limit.
+    pub refund_days: Option<u32>,
     /// Allows plain http to another machine: for test networks only.
     #[serde(default)]
     pub allow_insecure: bool,
@@ -90,16 +97,24 @@ impl StripeSettings {
         common!(self)
     }
 
-    pub(crate) fn rebase(&mut self, folder: &Path) {
-        rebase(&mut self.secret_key_file, folder);
-        rebase(&mut self.webhook_secret_file, folder);
-        rebase(&mut self.ca_file, folder);
+    /// Every key with the ways in which it may be given.
+    pub(crate) fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
+        slots!(
+            self,
+            secret_key, secret_key_file, secret_key_env, secret_key_command;
+            webhook_secret, webhook_secret_file, webhook_secret_env, webhook_secret_command;
+        )
+    }
+
+    /// Every file that the settings name.
+    pub(crate) fn paths(&mut self) -> Vec<&mut Option<PathBuf>> {
+        vec![&mut self.secret_key_file, &mut self.webhook_secret_file, &mut self.ca_file]
     }
 
     pub(crate) fn codec(&self, notify_url: &str, mistakes: &mut Mistakes) -> Option<Stripe> {
         let base_url = self.common().base_url(mistakes);
         self.common().notify_url(notify_url, mistakes);
-        let capabilities = self.common().capabilities(offer(), mistakes);
+        let capabilities = self.common().capabilities(table(), Some(amounts), mistakes);
         self.check_currencies(mistakes);
         let key = self.key(mistakes);
         let webhook_secrets = self.webhook_secrets(mistakes);
@@ -127,7 +142,8 @@ impl StripeSettings {
     }
 
     fn key(&self, mistakes: &mut Mistakes) -> Option<Secret> {
-        let text = source!(self, secret_key, secret_key_file, secret_key_env).required(mistakes)?;
+        let text = source!(self, secret_key, secret_key_file, secret_key_env, secret_key_command)
+            .required(mistakes)?;
         let key = Secret::new(text.expose().trim());
         let known = key.expose().starts_with("sk_") || key.expose().starts_with("rk_");
         if !known || !key.expose().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
@@ -138,8 +154,14 @@ impl StripeSettings {
     }
 
     fn webhook_secrets(&self, mistakes: &mut Mistakes) -> Option<Vec<Secret>> {
-        let text = source!(self, webhook_secret, webhook_secret_file, webhook_secret_env)
-            .required(mistakes)?;
+        let text = source!(
+            self,
+            webhook_secret,
+            webhook_secret_file,
+            webhook_secret_env,
+            webhook_secret_command
+        )
+        .required(mistakes)?;
         let split = |c: char| c.is_whitespace() || c == ',';
         let secrets: Vec<_> =
             text.expose().split(split).filter(|s| !s.is_empty()).map(Secret::new).collect();
@@ -167,28 +189,4 @@ impl StripeSettings {
 fn mode(key: &str) -> Option<bool> {
     let kind = key.get(3..8)?;
     (kind == "live_").then_some(true).or((kind == "test_").then_some(false))
-}
-
-fn offer() -> Offer {
-    let currency = |code: &&str| code.parse::<Currency>().ok();
-    let usual = ["CNY", "USD", "EUR", "GBP", "HKD", "SGD", "JPY", "AUD", "CAD", "NZD"];
-    Offer {
-        provider: "stripe",
-        methods: &[
-            (Method::Card, Flow::Direct),
-            (Method::Card, Flow::Presented),
-            (Method::Alipay, Flow::Presented),
-            (Method::WechatPay, Flow::Presented),
-        ],
-        currencies: usual.iter().filter_map(currency).collect(),
-        any_currency: true,
-        // The smallest charge is about half a dollar; the largest has eight digits.
-        amount_minor: (50, 99_999_999),
-        // An intent does not expire by itself; the engine closes it.
-        expiry: (Duration::from_secs(60), Duration::from_secs(7 * 86_400)),
-        waits_s: &[5, 10, 30, 60, 120, 300, 600],
-        then_every_s: 1_800,
-        resend_create: true,
-        closing: crate::Closing::Proven,
-    }
 }

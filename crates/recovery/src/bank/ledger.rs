@@ -44,11 +44,13 @@ impl Ledger {
         ledger
     }
 
-    /// Replaces the channels, as after a change of the configuration. What was shown stays as
-    /// it was shown.
+    /// Takes over the channels of a changed configuration. What was shown stays as it was shown,
+    /// and a channel that is configured no more is still answered for: what was begun on it has
+    /// to end.
     pub fn set_channels(&self, channels: HashMap<ChannelId, BankSettings>) {
-        let shared = channels.into_iter().map(|(id, settings)| (id, Arc::new(settings)));
-        self.channels.store(Arc::new(shared.collect()));
+        let mut all = HashMap::clone(&self.channels.load());
+        all.extend(channels.into_iter().map(|(id, settings)| (id, Arc::new(settings))));
+        self.channels.store(Arc::new(all));
     }
 
     /// Whether it answers for this channel.

@@ -466,18 +466,16 @@ fn channel(name: &str, method: Method, pay_within: Option<Duration>) -> Channel 
     Channel {
         id: ChannelId::new(name).unwrap(),
         capabilities: Capabilities {
-            provider: "town",
-            methods: vec![(method, Flow::Presented)],
-            currencies: vec![Currency::CNY, Currency::USD],
-            amount_minor: (1, 1_000_000),
-            expiry: (Duration::from_secs(60), Duration::from_secs(7 * 86_400)),
             pay_within,
             query_schedule: Schedule {
                 waits: vec![Duration::from_secs(600)],
                 then_every: Duration::from_secs(3 * 3600),
             },
-            resend_create: true,
-            closing: providers::Closing::Proven,
+            ..Capabilities::plain(
+                "town",
+                vec![(method, Flow::Presented)],
+                &[Currency::CNY, Currency::USD],
+            )
         },
         call_timeout: Duration::from_secs(3),
         max_per_second: None,

@@ -173,15 +173,8 @@ fn metrics_handle() -> PrometheusHandle {
 fn capabilities(methods: &[(Method, Flow)]) -> Capabilities {
     let waits = vec![Duration::from_secs(5)];
     Capabilities {
-        provider: "scripted",
-        methods: methods.to_vec(),
-        currencies: vec![Currency::CNY, Currency::USD],
-        amount_minor: (1, 1_000_000),
-        expiry: (Duration::from_secs(60), Duration::from_secs(86_400)),
-        pay_within: None,
         query_schedule: Schedule { waits, then_every: Duration::from_secs(30) },
-        resend_create: true,
-        closing: providers::Closing::Proven,
+        ..Capabilities::plain("scripted", methods.to_vec(), &[Currency::CNY, Currency::USD])
     }
 }
 
@@ -255,6 +248,7 @@ pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World
         entropy: entropy.clone(),
         keys,
         signals: Some(signals),
+        config: None,
         metrics: Some(metrics),
     };
     let mut limits = ServerOptions::new(SocketAddr::from(([127, 0, 0, 1], 0)));

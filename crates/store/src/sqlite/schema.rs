@@ -18,6 +18,7 @@ const APPLICATION_ID: i32 = 0x4556_4754;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_books.sql"),
     include_str!("../../migrations/sqlite/0002_bank.sql"),
+    include_str!("../../migrations/sqlite/0003_config_versions.sql"),
 ];
 
 /// The newest schema that this program knows.

@@ -41,6 +41,11 @@ mod memory {
 
     store::conformance_suite!(empty);
     store::bank_conformance_suite!(empty_bank);
+
+    #[tokio::test]
+    async fn versions_follow_one_another() {
+        store::conformance::versions_follow_one_another(&MemoryStore::new()).await;
+    }
 }
 
 mod sqlite {
@@ -58,4 +63,10 @@ mod sqlite {
 
     store::conformance_suite!(empty);
     store::bank_conformance_suite!(empty_bank);
+
+    #[tokio::test]
+    async fn versions_follow_one_another() {
+        let folder = folder();
+        store::conformance::versions_follow_one_another(&open(folder.path())).await;
+    }
 }
