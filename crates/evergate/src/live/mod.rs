@@ -51,6 +51,7 @@ const TURN: Duration = Duration::from_secs(1);
 pub(crate) struct Parts {
     pub(crate) engine: Arc<Engine>,
     pub(crate) driver: Arc<Driver>,
+    pub(crate) ledger: Arc<recovery::bank::Ledger>,
     pub(crate) signals: Arc<Signals>,
     pub(crate) keys: ApiKeys,
     pub(crate) endpoints: Arc<Endpoints>,
@@ -197,7 +198,8 @@ impl Live {
 
     /// Everything but the driver takes over a configuration.
     fn follow(&self, next: Loaded) {
-        let Parts { engine, signals, keys, endpoints, .. } = &self.parts;
+        let Parts { engine, ledger, signals, keys, endpoints, .. } = &self.parts;
+        ledger.set_channels(crate::wire::banks(&next.config));
         engine.set_options(next.options());
         engine.drop_tried();
         keys.replace(&next.keys);
