@@ -91,7 +91,7 @@ What the report counts:
   mismatches      provider orders and refunds whose state or amount differs between our books and
                   the sandbox's own, compared by the provider order number
   rerouted        payments that went to another channel than the preferred one because that was
-                  down or had just failed
+                  down, had just failed, or is closed to the customer's bank
   added latency   a shopper's create request as the client measured it, minus the time that its
                   calls to providers took, measured around the driver in the same process
 
@@ -110,9 +110,13 @@ pub struct DemoArgs {
     /// How long shoppers come, such as `30s` or `2m`.
     #[arg(long, default_value = "30s", value_parser = duration)]
     pub duration: Duration,
-    /// A scenario of the sandbox by name, or a file of your own; it is stretched to the duration.
+    /// A scenario of the sandbox by name (see `--list`), or a file of your own; it is stretched to
+    /// the duration.
     #[arg(long, default_value = "alipay-outage")]
     pub scenario: String,
+    /// List the scenarios and what happens in them, and do nothing else.
+    #[arg(long)]
+    pub list: bool,
     /// Keep serving after the report, and print commands to try.
     #[arg(long)]
     pub keep: bool,

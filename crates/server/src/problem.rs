@@ -120,14 +120,14 @@ pub mod kinds {
             "More than can still be refunded" / "退款金额超过可退余额"
             "Refunds never exceed what was captured. `refundable_amount` of the payment says what is left; refunds under way count as taken."
             / "退款总额不能超过已收金额。支付单的 refundable_amount 为可退余额，处理中的退款已计入。";
-        CONFIG_CONFLICT = "config-conflict" 409
-            "The configuration cannot be changed now" / "目前无法更改配置"
-            "Another version is in force than the one you started from, or another change is being tried. Compare again with POST /v1/config/diff, or wait for the change that GET /v1/config shows, or end it with POST /v1/config/rollback."
-            / "当前生效的版本与您修改时依据的版本不同，或另一项变更正在试行。请用 POST /v1/config/diff 重新比较，或等待 GET /v1/config 所示的变更结束，或用 POST /v1/config/rollback 将其终止。";
         REFUND_BEYOND_CHANNEL = "refund-beyond-channel" 422
             "The payment's provider would not take this refund" / "该支付单的服务商不受理此退款"
             "The channel that took the money has a limit: how long after the payment, how many refunds, how small, or the whole only. `errors` names it with the way out. Nothing was sent. `GET /v1/channels?capabilities=true` lists every channel's limits."
             / "收款通道对退款有限制：支付后的时限、次数、最小金额或只能全额。errors 中写明了是哪一项以及解决办法。系统未向服务商发送任何请求。各通道的限制见 GET /v1/channels?capabilities=true。";
+        CONFIG_CONFLICT = "config-conflict" 409
+            "The configuration cannot be changed now" / "目前无法更改配置"
+            "Another version is in force than the one you started from, or another change is being tried. Compare again with POST /v1/config/diff, or wait for the change that GET /v1/config shows, or end it with POST /v1/config/rollback."
+            / "当前生效的版本与您修改时依据的版本不同，或另一项变更正在试行。请用 POST /v1/config/diff 重新比较，或等待 GET /v1/config 所示的变更结束，或用 POST /v1/config/rollback 将其终止。";
         OVERLOADED = "overloaded" 503
             "Too many requests at once" / "并发请求过多"
             "Nothing was done. Try again after the seconds in Retry-After, with the same Idempotency-Key."

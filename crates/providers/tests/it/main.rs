@@ -8,6 +8,7 @@ mod config;
 mod conformance;
 mod driver;
 mod fake;
+mod golden;
 mod keys;
 mod localstripe;
 mod notices;
