@@ -150,6 +150,10 @@ pub struct SandboxArgs {
     /// The address that the written configuration serves the gateway on.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub gateway: SocketAddr,
+    /// A second account at this provider (alipay, wechatpay, stripe, unionpay, paypal), with keys
+    /// of its own and named like `alipay-spare`. Can be given several times.
+    #[arg(long, value_name = "PROVIDER")]
+    pub spare: Vec<sandbox::ProviderKind>,
     /// Where the written configuration sends merchant webhooks.
     #[arg(long, value_name = "URL")]
     pub webhook: Option<String>,
@@ -280,8 +284,15 @@ pub struct PaymentFilter {
 /// `evergate channels …`
 #[derive(Debug, Subcommand)]
 pub enum ChannelsCommand {
-    /// List channels with their health.
+    /// List channels with their health, or with what they can do.
     List {
+        /// Show what each channel can do instead: methods, amounts, expiry, closing, refunds,
+        /// numbers.
+        #[arg(long)]
+        capabilities: bool,
+        /// With --capabilities: read this configuration instead of asking a running gateway.
+        #[arg(long, value_name = "FILE", requires = "capabilities")]
+        config: Option<PathBuf>,
         /// Which server.
         #[command(flatten)]
         server: ServerArgs,

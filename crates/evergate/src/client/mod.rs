@@ -1,6 +1,7 @@
 //! The commands that talk to a running gateway.
 
 mod api;
+mod capabilities;
 mod route;
 mod show;
 mod signals;
@@ -108,7 +109,17 @@ fn without_nulls(mut value: Value) -> Value {
 /// When the gateway refuses or does not answer.
 pub async fn channels(command: ChannelsCommand, style: Style) -> Result<String> {
     let (server, path, body) = match command {
-        ChannelsCommand::List { server } => {
+        ChannelsCommand::List { capabilities: true, config, server } => {
+            let told = match config {
+                Some(file) => capabilities::offline(&file)?,
+                None => {
+                    let query = [("capabilities", "true".to_owned())];
+                    api(&server)?.get("/v1/channels", &query).await?
+                }
+            };
+            return Ok(style.render(&told, capabilities::show));
+        }
+        ChannelsCommand::List { server, .. } => {
             let channels = api(&server)?.get("/v1/channels", &[]).await?;
             return Ok(style.render(&channels, show::channels));
         }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
 
+mod accounts;
+mod capabilities;
 mod check;
 mod commands;
 mod config;
