@@ -60,6 +60,9 @@ pub enum Command {
     /// Look at messages to merchants; send one again.
     #[command(subcommand)]
     Messages(MessagesCommand),
+    /// Fetch what a provider says that it settled, without a running gateway.
+    #[command(subcommand)]
+    Statements(StatementsCommand),
     /// Make API keys.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -510,6 +513,30 @@ pub struct ProbeArgs {
     /// Only this channel.
     #[arg(long)]
     pub channel: Option<String>,
+}
+
+/// `evergate statements …`
+#[derive(Debug, Subcommand)]
+pub enum StatementsCommand {
+    /// Fetch what a provider settled on a day, verify it, and print its lines and sums: UnionPay.
+    Fetch(FetchArgs),
+}
+
+/// Options of `evergate statements fetch`.
+#[derive(Clone, Debug, Args)]
+pub struct FetchArgs {
+    /// The configuration file.
+    #[arg(long, short, env = "EVERGATE_CONFIG", default_value = "evergate.toml")]
+    pub config: PathBuf,
+    /// The channel.
+    #[arg(long)]
+    pub channel: String,
+    /// The day that it settles, such as 2026-11-24.
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = crate::statements::day)]
+    pub day: jiff::civil::Date,
+    /// Keep the provider's own file here too; an existing file is not replaced.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `evergate messages …`

@@ -12,4 +12,5 @@ mod demo;
 mod routing;
 mod service;
 mod signals;
+mod statements;
 mod support;

@@ -13,11 +13,13 @@ use ::sandbox::{
     ProviderKind, Sandbox, faults::Forgery,
 };
 use domain::{
-    Answer, ChannelId, Class, CloseState, CloseWhy, Created, Decline, Device, Flow, Method, Notice,
-    NoticeKind, Operation, Order, OrderRef, OrderState, Outcome, PaymentId, Presentation,
-    ProviderOrderNo, Receipt, RefundOrder, RefundState, Timestamp,
+    Answer, ChannelId, Class, CloseState, CloseWhy, Created, Currency, Decline, Device, Flow,
+    Method, Notice, NoticeKind, Operation, Order, OrderRef, OrderState, Outcome, PaymentId,
+    Presentation, ProviderOrderNo, Receipt, RefundOrder, RefundState, Timestamp,
 };
-use providers::{ChannelSettings, Delivery, Driver, Forged, Nonces, ProbeLayer, Unread};
+use providers::{
+    ChannelSettings, Delivery, Driver, Forged, LineKind, Nonces, ProbeLayer, StatementError, Unread,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -84,6 +86,7 @@ fn settings(account: &Account, base: &str) -> ChannelSettings {
             "private_key": merchant_private_key_pem, "certificate": merchant_certificate_pem,
             "middle_certificate": middle_certificate_pem,
             "root_certificate": root_certificate_pem, "base_url": format!("{base}/gateway/api"),
+            "file_url": format!("{base}/gateway/api/filedownload"),
         }),
         MerchantMaterial::Stripe { secret_key, webhook_secret } => json!({
             "provider": "stripe", "secret_key": secret_key, "webhook_secret": webhook_secret,
