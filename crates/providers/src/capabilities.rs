@@ -39,6 +39,8 @@ pub struct Capabilities {
     pub refund_number: NumberRule,
     /// What it tells unasked.
     pub notifications: Notifications,
+    /// Codes of an order that only a person can settle with the provider.
+    pub person_codes: &'static [&'static str],
     /// Rows of this table that no document or experiment has confirmed.
     pub unverified: &'static [Row],
 }
@@ -279,6 +281,7 @@ impl Capabilities {
             order_number: number,
             refund_number: number,
             notifications: Notifications { payments: true, refunds: true, states_amount: true },
+            person_codes: &[],
             unverified: &[],
         }
     }
@@ -330,6 +333,7 @@ impl Capabilities {
             query_schedule: self.query_schedule.clone(),
             not_found: self.not_found,
             refunds: self.refunds,
+            person_codes: self.person_codes.iter().map(|&code| code.to_owned()).collect(),
         }
     }
 }

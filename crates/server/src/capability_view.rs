@@ -46,6 +46,8 @@ pub(crate) struct CapabilitiesView {
     refund_number: NumberView,
     /// What it tells unasked.
     notifications: NotificationsView,
+    /// The provider's codes of an order that only a person can settle with it.
+    person_codes: &'static [&'static str],
     /// New payments a second that it is given at most, by its settings.
     max_per_second: Option<f64>,
     /// Fields of this table that no document or experiment has confirmed.
@@ -156,6 +158,7 @@ impl CapabilitiesView {
             order_number: NumberView::of(table.order_number),
             refund_number: NumberView::of(table.refund_number),
             notifications: NotificationsView::of(table.notifications),
+            person_codes: table.person_codes,
             max_per_second,
             unverified: table.unverified.iter().map(|row| row.name()).collect(),
         }

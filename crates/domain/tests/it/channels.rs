@@ -182,6 +182,33 @@ fn rule_2_an_owed_refund_beyond_the_limits_goes_to_a_person_at_once() {
     assert_eq!(step.payment.status(), Status::Paid, "paid stays paid");
 }
 
+#[test]
+fn rule_17_what_only_a_person_can_settle_reaches_one_at_once_and_clears_by_itself() {
+    let person_codes = vec!["74".to_owned()];
+    let policy = with(ChannelRules { person_codes, ..ChannelRules::default() });
+    let begun = begin(&open(), Method::Alipay, at(0));
+    let outcome = Outcome::Ok(presented());
+    let shown = tell(&begun, Fact::Created { attempt: 1, outcome }, at(1), &policy);
+    let queried = |code: &str| Fact::Queried {
+        attempt: 1,
+        outcome: Outcome::Unknown(Fault::new(code, "the provider says so")),
+    };
+    assert_eq!(tell(&shown, queried("06"), at(6), &policy).review, None, "an ordinary doubt");
+    let stuck = tell(&shown, queried("74"), at(6), &policy);
+    assert_eq!(stuck.review, Some(Review::StillUnknown));
+    assert_eq!(stuck.status(), Status::RequiresCustomer, "not paid, and not closed either");
+    assert!(matches!(stuck.due(&policy), Some((_, Task::Query(1)))), "and asked about");
+    let again = stuck.apply(queried("74"), at(40), &policy).unwrap();
+    assert!(again.events.is_empty(), "one call for a person is enough: {:?}", again.events);
+    let outcome = Outcome::Ok(OrderState::Paid(receipt()));
+    let paid = tell(&stuck, Fact::Queried { attempt: 1, outcome }, at(50), &policy);
+    assert_eq!((paid.status(), paid.review), (Status::Paid, None));
+    let closing = tell(&shown, Fact::SwitchAsked, at(2), &policy);
+    let outcome = Outcome::Unknown(Fault::new("74", "debited"));
+    let fact = Fact::CloseAnswered { attempt: 1, outcome };
+    assert_eq!(tell(&closing, fact, at(3), &policy).review, Some(Review::StillUnknown));
+}
+
 proptest! {
     /// Rule 14 over any table: whatever a provider allows, no more than the capture goes back,
     /// and no table ever lets pass what the rule itself refuses.

@@ -13,7 +13,7 @@ const ALIPAY: &[Method] = &[Method::Alipay];
 /// The world's channels with another table for `alipay-main`.
 fn changed(change: impl FnOnce(&mut Capabilities)) -> World {
     let world = world();
-    let mut channels = (*world.engine.options()).channels.clone();
+    let mut channels = world.engine.options().channels.clone();
     change(&mut channels[0].capabilities);
     world.engine.set_options(Options::new(channels));
     world
@@ -82,7 +82,7 @@ async fn an_order_that_cannot_live_as_long_as_its_payment_ends_sooner_and_says_s
 async fn rule_14_a_refund_beyond_the_channels_window_is_refused_and_nothing_is_sent() {
     let days = Duration::from_secs(30 * 86_400);
     let world = world();
-    let mut channels = (*world.engine.options()).channels.clone();
+    let mut channels = world.engine.options().channels.clone();
     channels[2].capabilities.refunds.within = Some(days);
     world.engine.set_options(Options::new(channels));
     let wish = wish("o-1", &[Method::Card], Some("pm_1"));
@@ -98,7 +98,7 @@ async fn rule_14_a_refund_beyond_the_channels_window_is_refused_and_nothing_is_s
 #[tokio::test]
 async fn rule_14_a_second_refund_waits_as_long_as_the_provider_wants_between_two() {
     let world = world();
-    let mut channels = (*world.engine.options()).channels.clone();
+    let mut channels = world.engine.options().channels.clone();
     channels[2].capabilities.refunds.apart = Duration::from_secs(60);
     world.engine.set_options(Options::new(channels));
     let wish = wish("o-1", &[Method::Card], Some("pm_1"));

@@ -75,6 +75,11 @@ fn rows(can: &Value, lang: Lang) -> Vec<(&'static str, &'static str, String)> {
         ("notifications", lang.pick("notifications", "通知"), told(&can["notifications"], lang)),
         ("query_waits_s", lang.pick("asked after", "查询间隔"), waits(can, lang)),
     ];
+    let codes: Vec<&str> = list(can, "person_codes").iter().filter_map(Value::as_str).collect();
+    if !codes.is_empty() {
+        let label = lang.pick("to a person at once", "立即转人工的代码");
+        rows.push(("person_codes", label, codes.join(", ")));
+    }
     if let Some(most) = can["max_per_second"].as_f64() {
         let unit = lang.pick("new payments a second", "笔/秒");
         rows.push(("max_per_second", lang.pick("at most", "限速"), format!("{most} {unit}")));

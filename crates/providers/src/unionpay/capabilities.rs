@@ -43,6 +43,8 @@ pub(super) fn table() -> Capabilities {
         order_number: number,
         refund_number: number,
         notifications: Notifications { payments: true, refunds: true, states_amount: true },
+        // Debited past `payTimeout`; debited, and perhaps not booked; debited, and not booked.
+        person_codes: &["42", "74", "75"],
         unverified: &[Row::Expiry, Row::ResendCreate],
     }
 }

@@ -465,8 +465,7 @@ mod tests {
         let wanted =
             [(1, "amount"), (2, "fee"), (3, "orderId"), (4, "queryId"), (5, "line"), (6, "line")];
         assert_eq!(told, wanted);
-        let many = vec![b'x'; 3].repeat(1);
-        let text = vec![many; 100].join(&b'\n');
+        let text = [&b"xxx"[..]; 100].join(&b'\n');
         let error = read(&[("INN261124ZM_777290058110097", &text)]).unwrap_err();
         let StatementError::Lines(found) = error else { panic!("{error:?}") };
         assert_eq!(found.len(), MISTAKES_MAX);

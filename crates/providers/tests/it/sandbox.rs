@@ -2,6 +2,7 @@
 //! lives of orders, with notifications, and the faults that money fears most.
 
 mod paypal;
+mod tables;
 mod unionpay;
 
 use std::sync::Arc;
@@ -293,7 +294,6 @@ async fn refund_in_parts(stage: &Stage, channel: &str, made: OrderRef) {
         order: made.clone(),
         number: ProviderOrderNo::of_refund(payment, ordinal),
         amount: cny(minor),
-        reference: None,
         reason: "damaged 破损".into(),
         requested_at,
     };

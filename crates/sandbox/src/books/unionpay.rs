@@ -317,16 +317,15 @@ impl UnionPayBook {
                 original: None,
             })
         });
-        let back = self.returns.iter().filter_map(|made| {
-            (clearing_day(made.asked_at) == day.0 && now >= made.done_at).then(|| Settled {
-                name: made.spec.name.clone(),
-                kind: SettledKind::Return(made.spec.kind),
-                amount: made.spec.amount,
-                query_id: made.query_id.clone(),
-                trace_no: made.trace_no.clone(),
-                at: made.asked_at,
-                original: Some(self.payments[made.payment].clone()),
-            })
+        let is_done = |r: &&Return| clearing_day(r.asked_at) == day.0 && now >= r.done_at;
+        let back = self.returns.iter().filter(is_done).map(|made| Settled {
+            name: made.spec.name.clone(),
+            kind: SettledKind::Return(made.spec.kind),
+            amount: made.spec.amount,
+            query_id: made.query_id.clone(),
+            trace_no: made.trace_no.clone(),
+            at: made.asked_at,
+            original: Some(self.payments[made.payment].clone()),
         });
         paid.chain(back).collect()
     }

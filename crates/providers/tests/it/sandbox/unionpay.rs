@@ -28,7 +28,6 @@ fn refund_of(made: &OrderRef, ordinal: u16, minor: i64) -> RefundOrder {
         order: made.clone(),
         number: ProviderOrderNo::of_refund(payment, ordinal),
         amount: cny(minor),
-        reference: None,
         reason: "damaged".into(),
         requested_at: now(),
     }
