@@ -82,6 +82,7 @@ pub(crate) async fn run(args: &Args) -> Result<Figures> {
             rate: args.rate,
             duration: args.duration,
             scenario: args.scenario.clone(),
+            list: false,
             keep: false,
             no_color: true,
             data: args.data.clone(),

@@ -77,7 +77,13 @@ enum Way {
 }
 
 pub(crate) async fn run(args: &Args) -> Result<Figures> {
-    let options = StageOptions { seed: 1, port: 0, data: args.data.clone(), settings: SETTINGS };
+    let options = StageOptions {
+        seed: 1,
+        port: 0,
+        data: args.data.clone(),
+        settings: SETTINGS,
+        certificate_ends: None,
+    };
     let stage = Arc::new(Stage::start(&options).await?);
     let (mut direct, mut gateway) = (Measure::new()?, Measure::new()?);
     // One round of each that does not count: connections and caches.

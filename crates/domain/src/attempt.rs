@@ -138,6 +138,10 @@ pub enum AttemptState {
         check: Check,
         /// Whether the provider has answered a close at all, if without proof.
         answered: bool,
+        /// Since when no call begins that may take the money, where it takes a call of ours to
+        /// take it: the first answer that nothing was taken.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left: Option<Timestamp>,
     },
     /// Nobody can pay it any more, and nobody did.
     Closed {
@@ -382,6 +386,9 @@ impl Attempt {
             }
             (S::Closing { .. }, F::CloseAsked) => None,
             (_, F::CloseAnswered(Outcome::Ok(CloseState::Closed))) => closed(Proof::Provider, now),
+            (S::Closing { .. }, F::CloseAnswered(Outcome::Ok(CloseState::NotTaken))) => {
+                Some(self.not_taken(now, policy))
+            }
             (S::Closing { .. }, F::CloseAnswered(outcome)) => {
                 Some(self.after_close(&outcome, now, policy))
             }
@@ -404,7 +411,24 @@ impl Attempt {
 
     fn closing(&self, why: CloseWhy, since: Timestamp, at: Timestamp) -> AttemptState {
         let check = Check { at, tries: 0 };
-        AttemptState::Closing { why, since, ask: Ask::Close, check, answered: false }
+        AttemptState::Closing { why, since, ask: Ask::Close, check, answered: false, left: None }
+    }
+
+    /// Nothing was taken. From now on no call begins that may take it (see
+    /// [`Payment::wants`](crate::Payment::wants)); one that has begun may still arrive, so the
+    /// same answer to a later question is the proof.
+    fn not_taken(&self, now: Timestamp, policy: &Policy) -> AttemptState {
+        let AttemptState::Closing { why, since, check, left, .. } = self.state else {
+            return self.closing(CloseWhy::Shown, now, now);
+        };
+        let left = left.unwrap_or(now);
+        let settled = left + policy.calls_land();
+        if now >= settled {
+            return AttemptState::Closed { at: now, proof: Proof::Provider };
+        }
+        let check = Check { at: settled, tries: check.tries + 1 };
+        let left = Some(left);
+        AttemptState::Closing { why, since, ask: Ask::Close, check, answered: true, left }
     }
 
     fn after_close(
@@ -424,10 +448,10 @@ impl Attempt {
             // The receipt is one question away.
             (
                 Outcome::Ok(CloseState::AlreadyPaid(None)),
-                AttemptState::Closing { why, since, ask, check, answered },
+                AttemptState::Closing { why, since, ask, check, answered, left },
             ) => {
                 let check = Check { at: now, ..check };
-                AttemptState::Closing { why, since, ask, check, answered }
+                AttemptState::Closing { why, since, ask, check, answered, left }
             }
             (_, next) => next,
         }
@@ -442,13 +466,16 @@ impl Attempt {
 
     fn close_again(&self, ask: Ask, heard: bool, now: Timestamp, policy: &Policy) -> AttemptState {
         match self.state {
-            AttemptState::Closing { why, since, check, answered, .. } => AttemptState::Closing {
-                why,
-                since,
-                ask,
-                check: self.later(check, policy.close_schedule.wait(check.tries), now),
-                answered: answered || heard,
-            },
+            AttemptState::Closing { why, since, check, answered, left, .. } => {
+                AttemptState::Closing {
+                    why,
+                    since,
+                    left,
+                    ask,
+                    check: self.later(check, policy.close_schedule.wait(check.tries), now),
+                    answered: answered || heard,
+                }
+            }
             _ => self.closing(CloseWhy::Shown, now, now),
         }
     }

@@ -18,6 +18,7 @@ mod outcome;
 mod payment;
 mod policy;
 mod refund;
+mod share;
 mod stepping;
 mod terms;
 mod time;
@@ -42,5 +43,6 @@ pub use payment::{
 };
 pub use policy::{Late, Policy, Schedule};
 pub use refund::{Refund, RefundProgress, RefundReason};
+pub use share::{Share, Tally};
 pub use terms::{Device, Flow, Locale, Method, Purpose, Terms, Tier};
 pub use time::Timestamp;

@@ -208,6 +208,10 @@ pub enum CloseState {
     Processing,
     /// The provider does not know the number; no proof, as in [`OrderState::NotFound`].
     NotFound,
+    /// Where it takes a call of ours to take the money (see
+    /// [`OrderRef::wanted`](crate::OrderRef)): nothing was taken yet. Proof only when no call is
+    /// under way any more that was sent while the payment still wanted it.
+    NotTaken,
 }
 
 /// The good answers to a refund, and to the question after one.

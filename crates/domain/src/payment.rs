@@ -432,7 +432,9 @@ impl Payment {
     /// Whether money is still wanted by this attempt, where it takes a call of ours to take it
     /// (see [`OrderRef::wanted`](crate::OrderRef)): the customer holds its link and was given
     /// no other since, and nobody has cancelled. An approval before the payment's end counts
-    /// like a payment before it (rule 6); one after a switch does not (rule 2).
+    /// like a payment before it (rule 6); one after a switch does not (rule 2). Once a close has
+    /// been answered that nothing was taken, nothing is taken any more, or no close could ever
+    /// be proof (rule 5).
     pub fn wants(&self, ordinal: u16) -> bool {
         let open = matches!(
             self.state,
@@ -441,7 +443,7 @@ impl Payment {
         let last = usize::from(ordinal) == self.attempts.len();
         open && self.attempt(ordinal).is_some_and(|attempt| match attempt.state {
             AttemptState::Presented { .. } => true,
-            AttemptState::Closing { why: CloseWhy::Shown, .. } => last,
+            AttemptState::Closing { why: CloseWhy::Shown, left: None, .. } => last,
             _ => false,
         })
     }

@@ -92,6 +92,12 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// How long after the last moment at which a call may begin the world has surely seen the
+    /// last of it: once for a process that was slow to send it, once for a provider that held it.
+    pub(crate) fn calls_land(&self) -> Duration {
+        self.not_found_settles * 2
+    }
+
     /// What a channel's provider promises.
     pub fn rules(&self, channel: &ChannelId) -> &ChannelRules {
         self.channels.get(channel).unwrap_or(&self.other)

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use domain::{
-    ChannelId, Controls, Event, MerchantId, Method, Override, Payment, PaymentId, Timestamp,
+    ChannelId, Controls, Event, MerchantId, Method, Override, Payment, PaymentId, Share, Timestamp,
 };
 use resilience::{Board, Settings};
 use store::{AuditLine, Store, StoreError};
@@ -32,10 +32,17 @@ pub struct Parts {
     pub owner: String,
 }
 
+struct Tried {
+    options: Arc<Options>,
+    share: Share,
+}
+
 /// The data plane's engine. Cheap to share: everything is behind `&self`.
 pub struct Engine {
     pub(crate) parts: Parts,
     pub(crate) options: ArcSwap<Options>,
+    /// Settings that are tried on a share of the payments.
+    tried: ArcSwapOption<Tried>,
     pub(crate) controls: ArcSwap<Controls>,
     /// Taken before `journal` where both are needed.
     pub(crate) board: Mutex<Board>,
@@ -57,6 +64,7 @@ impl Engine {
         let engine = Engine {
             parts,
             options: ArcSwap::from_pointee(options),
+            tried: ArcSwapOption::empty(),
             controls: ArcSwap::from_pointee(Controls::default()),
             board: Mutex::new(Board::new(health)),
             journal: Mutex::default(),
@@ -87,6 +95,25 @@ impl Engine {
     pub fn set_options(&self, options: Options) {
         self.options.store(Arc::new(options));
         self.set_headroom();
+    }
+
+    /// Tries settings on a share of the payments: their ways are chosen by these, those of the
+    /// others by the settings in force, which stay what everything else goes by.
+    pub fn try_options(&self, options: Arc<Options>, share: Share) {
+        self.tried.store(Some(Arc::new(Tried { options, share })));
+    }
+
+    /// Tries no settings any more.
+    pub fn drop_tried(&self) {
+        self.tried.store(None);
+    }
+
+    /// The settings that a payment's way is chosen by.
+    pub(crate) fn options_of(&self, payment: PaymentId) -> Arc<Options> {
+        match self.tried.load().as_ref().filter(|tried| tried.share.takes(payment)) {
+            Some(tried) => Arc::clone(&tried.options),
+            None => self.options(),
+        }
     }
 
     /// Tells the board what the channels are configured to stand.

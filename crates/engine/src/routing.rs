@@ -1,7 +1,7 @@
 //! From a payment and the state of the world to the next channel.
 
 use std::fmt;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use domain::{
@@ -49,9 +49,26 @@ impl Engine {
         if let Some(channel) = &payment.terms.pinned {
             return self.pinned(payment, channel, only, now);
         }
-        let options = self.options.load();
+        let (tried, current) = (self.options_of(payment.id), self.options());
+        match self.route_by(&tried, payment, since, only, now) {
+            // Settings that are being tried lose no payment that those in force would take.
+            Next::Nothing if !Arc::ptr_eq(&tried, &current) => {
+                self.route_by(&current, payment, since, only, now)
+            }
+            next => next,
+        }
+    }
+
+    fn route_by(
+        &self,
+        options: &Options,
+        payment: &Payment,
+        since: u16,
+        only: Option<Method>,
+        now: Timestamp,
+    ) -> Next {
         let wish = Wish::of(payment, now);
-        let field = Field::of(&wish, &options, only);
+        let field = Field::of(&wish, options, only);
         count(&field.notes);
         let tried: Vec<Candidate> = payment
             .attempts

@@ -5,8 +5,8 @@
 //! since (rule 15).
 
 use domain::{
-    Answer, Attempt, ChannelId, CloseWhy, Fact, Fault, Flow, Method, Operation, OrderRef,
-    OrderState, Outcome, Payment, PaymentId, Policy, Refund, RefundOrder, RefundProgress,
+    Answer, Attempt, ChannelId, CloseState, CloseWhy, Fact, Fault, Flow, Method, Operation,
+    OrderRef, OrderState, Outcome, Payment, PaymentId, Policy, Refund, RefundOrder, RefundProgress,
     RefundState, Task, Timestamp,
 };
 use resilience::CellKey;
@@ -252,6 +252,9 @@ fn outdated(fact: &Fact) -> Fact {
             attempt,
             outcome: Outcome::Ok(OrderState::NotFound | OrderState::Payable),
         } => Fact::Queried { attempt: *attempt, outcome: Outcome::Unknown(fault()) },
+        Fact::CloseAnswered { attempt, outcome: Outcome::Ok(CloseState::NotTaken) } => {
+            Fact::CloseAnswered { attempt: *attempt, outcome: Outcome::Unknown(fault()) }
+        }
         Fact::RefundLearned { refund, outcome: Outcome::Ok(RefundState::NotFound) } => {
             Fact::RefundLearned { refund: *refund, outcome: Outcome::Unknown(fault()) }
         }

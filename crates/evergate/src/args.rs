@@ -66,7 +66,7 @@ pub enum Command {
     /// Make API keys.
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Look at configuration.
+    /// Print the reference; compare, change and roll back the configuration of a running gateway.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print the OpenAPI document of the HTTP API.
@@ -94,7 +94,7 @@ What the report counts:
   mismatches      provider orders and refunds whose state or amount differs between our books and
                   the sandbox's own, compared by the provider order number
   rerouted        payments that went to another channel than the preferred one because that was
-                  down or had just failed
+                  down, had just failed, or is closed to the customer's bank
   added latency   a shopper's create request as the client measured it, minus the time that its
                   calls to providers took, measured around the driver in the same process
 
@@ -113,9 +113,13 @@ pub struct DemoArgs {
     /// How long shoppers come, such as `30s` or `2m`.
     #[arg(long, default_value = "30s", value_parser = duration)]
     pub duration: Duration,
-    /// A scenario of the sandbox by name, or a file of your own; it is stretched to the duration.
+    /// A scenario of the sandbox by name (see `--list`), or a file of your own; it is stretched to
+    /// the duration.
     #[arg(long, default_value = "alipay-outage")]
     pub scenario: String,
+    /// List the scenarios and what happens in them, and do nothing else.
+    #[arg(long)]
+    pub list: bool,
     /// Keep serving after the report, and print commands to try.
     #[arg(long)]
     pub keep: bool,
@@ -592,6 +596,103 @@ pub enum KeyRole {
 pub enum ConfigCommand {
     /// Print the reference: every setting with its default and what it does.
     Default,
+    /// Have a running gateway read its configuration file and all keys again.
+    Reload {
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Compare a file with what a running gateway runs, by meaning; secrets are not shown.
+    Diff {
+        /// The configuration file.
+        file: PathBuf,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Put a file in force on a running gateway, in stages, and follow how it fares.
+    Apply(ApplyArgs),
+    /// Go back: end what is being tried, or put an earlier version in force again.
+    Rollback {
+        /// The version; the one before when absent.
+        #[arg(long)]
+        to: Option<u64>,
+        /// Why; kept in the history and the audit log.
+        #[arg(long)]
+        reason: String,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// See which version is in force, and how one that is tried fares.
+    Status {
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// List the versions, newest first.
+    History {
+        /// At most this many.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Print one version, without comments and secrets.
+    Show {
+        /// Its number.
+        version: u64,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+const APPLY_HELP: &str = "\
+Exit codes:
+  0  the file is in force, or is still being tried (--detach, Ctrl-C)
+  1  it was rolled back
+  2  it was not taken: nothing has changed
+
+Ctrl-C stops following only; `evergate config rollback` ends the trial.";
+
+/// Options of `evergate config apply`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = APPLY_HELP)]
+pub struct ApplyArgs {
+    /// The configuration file; paths in it are the server's.
+    pub file: PathBuf,
+    /// Why; kept in the history and the audit log.
+    #[arg(long)]
+    pub reason: String,
+    /// Percent of the payments, such as `10,50,100`; the server's own when absent.
+    #[arg(long, value_delimiter = ',', conflicts_with = "at_once")]
+    pub stages: Vec<u8>,
+    /// All payments at once; still asked about first, watched and rolled back.
+    #[arg(long)]
+    pub at_once: bool,
+    /// How long each stage is watched, such as `60s`.
+    #[arg(long, value_parser = duration)]
+    pub watch: Option<Duration>,
+    /// How long a stage waits for enough calls; ten times `--watch` when absent.
+    #[arg(long, value_parser = duration)]
+    pub patience: Option<Duration>,
+    /// Calls to each touched channel that a stage needs.
+    #[arg(long)]
+    pub calls_min: Option<u64>,
+    /// Do not ask providers a signed question first.
+    #[arg(long)]
+    pub no_probe: bool,
+    /// Refuse when another version is in force than this, as `diff` told it.
+    #[arg(long)]
+    pub based_on: Option<u64>,
+    /// Do not follow.
+    #[arg(long)]
+    pub detach: bool,
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// `30s`, `500ms`, `5m`, `2h`, `1d`; a bare number is seconds.

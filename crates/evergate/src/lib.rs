@@ -13,6 +13,7 @@ pub mod config;
 pub mod demo;
 pub mod keys;
 pub mod lang;
+pub mod live;
 pub mod probe;
 pub mod sandbox_command;
 pub mod serve;

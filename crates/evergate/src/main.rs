@@ -68,6 +68,11 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             say(&keys::new(&merchant, role, lang, cli.json)?);
         }
         Command::Config(ConfigCommand::Default) => print!("{}", config::REFERENCE),
+        Command::Config(command) => {
+            let (text, good) = client::config(command, style).await?;
+            say(&text);
+            return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         Command::Openapi => say(&server::openapi().to_string()),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "evergate", &mut std::io::stdout());

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use domain::MerchantId;
+use domain::{MerchantId, Timestamp};
 use engine::{Caller, Engine, Parts};
 use incidents::desk::Signals;
 use incidents::duties::Duties;
@@ -21,7 +21,8 @@ use store::{SqliteOptions, SqliteStore};
 use crate::args::ServeArgs;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::config::{Config, LogFormat, LogSection};
-use crate::wire::{self, ByDriver};
+use crate::live::{self, Live, Loaded};
+use crate::wire::ByDriver;
 
 /// How long idempotency records and ids of changes are kept.
 const KEEP: Duration = Duration::from_secs(7 * 86_400);
@@ -34,9 +35,11 @@ pub struct Gateway {
     pub engine: Arc<Engine>,
     /// Speaks to the providers.
     pub driver: Arc<Driver>,
+    /// Changes the configuration.
+    pub live: Arc<Live>,
     running: Running,
     store: Arc<SqliteStore>,
-    housekeeping: tokio::task::JoinHandle<()>,
+    housekeeping: Vec<tokio::task::JoinHandle<()>>,
     duties: Duties,
 }
 
@@ -47,17 +50,18 @@ pub struct Gateway {
 pub async fn run(args: &ServeArgs) -> Result<()> {
     let config = Config::load(&args.config)?;
     logs(&config.log)?;
-    let mistakes = config.channel_mistakes();
-    if !mistakes.is_empty() {
-        return Err(crate::config::Mistakes { file: args.config.clone(), found: mistakes }.into());
-    }
-    let gateway = Gateway::start(&config, |caller| caller).await?;
+    let loaded = live::load_file(&args.config)?;
+    let gateway = Gateway::start_loaded(loaded, |caller| caller).await?;
     tracing::info!(
         address = %gateway.addr(), channels = config.channels.len(),
         store = %config.store.path.display(), "evergate serves"
     );
+    let reloading = tokio::spawn(reload_on_hangup(Arc::clone(&gateway.live)));
     wait_for_a_signal().await?;
     tracing::info!("a signal came; draining");
+    reloading.abort();
+    // It holds the door; ends at once by being aborted.
+    let _ = reloading.await;
     gateway.shutdown().await
 }
 
@@ -70,12 +74,24 @@ impl Gateway {
         config: &Config,
         watch: impl FnOnce(Arc<dyn Caller>) -> Arc<dyn Caller>,
     ) -> Result<Gateway> {
-        let channels = wire::channels(config).map_err(|mistakes| {
-            let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-            anyhow!("{}", lines.join("\n"))
+        let loaded = live::load(config.clone()).map_err(|mistakes| {
+            let lines = mistakes.iter().map(|m| format!("{}: {}; {}", m.field, m.rule, m.fix));
+            anyhow!("{}", lines.collect::<Vec<_>>().join("\n"))
         })?;
-        let driver = Arc::new(wire::driver(&channels)?);
-        let options = wire::options(config, &channels);
+        Gateway::start_loaded(loaded, watch).await
+    }
+
+    /// The same from a configuration whose keys have been read.
+    ///
+    /// # Errors
+    /// When a part cannot be built or started.
+    pub async fn start_loaded(
+        loaded: Loaded,
+        watch: impl FnOnce(Arc<dyn Caller>) -> Arc<dyn Caller>,
+    ) -> Result<Gateway> {
+        let config = &loaded.config;
+        let driver = Arc::new(crate::clock::driver());
+        driver.set_channels(&loaded.all_channels(), Timestamp::EPOCH)?;
         let path = &config.store.path;
         let store = SqliteStore::open(path, SqliteOptions::default())
             .with_context(|| format!("the store {}", path.display()))?;
@@ -89,37 +105,47 @@ impl Gateway {
             render: Arc::new(MessageRenderer),
             owner: format!("evergate-{}-{}", std::process::id(), crate::clock::random_text::<8>()),
         };
-        let engine = Arc::new(Engine::new(parts, options, config.health.clone()));
+        let engine = Arc::new(Engine::new(parts, loaded.options(), config.health.clone()));
         engine.start().await.context("the store cannot be read")?;
         let signals = Arc::new(Signals::new(
             Arc::clone(&engine),
             Arc::clone(&driver),
-            wire::targets(config, &channels),
+            loaded.targets(),
             config.signals.options(),
         ));
+        let endpoints = Arc::new(Endpoints::new(loaded.endpoints.clone()));
+        let door = live::Parts {
+            engine: Arc::clone(&engine),
+            driver: Arc::clone(&driver),
+            signals: Arc::clone(&signals),
+            keys: loaded.keys.clone(),
+            endpoints: Arc::clone(&endpoints),
+            versions: Arc::clone(&store) as _,
+        };
+        let live = Live::new(door, loaded.clone());
+        live.boot().await;
         let app = App {
             engine: Arc::clone(&engine),
             codecs: Arc::clone(&driver) as _,
             entropy: Arc::clone(&entropy) as _,
-            keys: keys(config)?,
+            keys: loaded.keys.clone(),
             signals: Some(Arc::clone(&signals)),
+            config: Some(Arc::clone(&live) as _),
             metrics: Some(recorder()?),
         };
-        let endpoints = merchants(config).map_err(|mistakes| {
-            let lines: Vec<String> = mistakes.iter().map(|(f, r)| format!("{f}: {r}")).collect();
-            anyhow!("{}", lines.join("\n"))
-        })?;
         let server = Server::start(app, limits(config))
             .await
             .with_context(|| format!("cannot listen on {}", config.server.bind))?;
-        let endpoints = Arc::new(Endpoints::new(endpoints));
         let workers =
             workers::spawn(Arc::clone(&engine), entropy, endpoints, workers_options(config))
                 .context("the sender of messages to merchants")?;
-        let housekeeping = tokio::spawn(keep_house(Arc::clone(&store), config.clone()));
+        let housekeeping = vec![
+            tokio::spawn(keep_house(Arc::clone(&store))),
+            tokio::spawn(Arc::clone(&live).keep_watching()),
+        ];
         let running = server.with_workers(workers);
         let duties = Duties::start(&signals);
-        Ok(Gateway { engine, driver, running, store, housekeeping, duties })
+        Ok(Gateway { engine, driver, live, running, store, housekeeping, duties })
     }
 
     /// Where it listens.
@@ -133,11 +159,14 @@ impl Gateway {
     /// When the store could not be closed well; what was acknowledged is durable all the same.
     pub async fn shutdown(self) -> Result<()> {
         self.duties.end().await;
-        self.housekeeping.abort();
-        // It holds the store; ends at once by being aborted.
-        let _ = self.housekeeping.await;
+        self.live.end().await;
+        for task in self.housekeeping {
+            task.abort();
+            // It holds the store; ends at once by being aborted.
+            let _ = task.await;
+        }
         self.running.shutdown().await;
-        drop(self.engine);
+        drop((self.engine, self.live));
         match Arc::into_inner(self.store) {
             Some(store) => store.close().await.context("the store"),
             // Somebody still holds it: dropping the last handle closes it as well.
@@ -146,7 +175,7 @@ impl Gateway {
     }
 }
 
-fn keys(config: &Config) -> Result<ApiKeys> {
+pub(crate) fn keys(config: &Config) -> Result<ApiKeys> {
     let keys = config.api_keys.iter().map(|key| {
         let merchant = key.merchant.as_ref().map_or("", MerchantId::as_str);
         let role = match key.role {
@@ -247,7 +276,7 @@ fn recorder() -> Result<PrometheusHandle> {
 }
 
 /// Forgets what is old, refreshes what changes slowly.
-async fn keep_house(store: Arc<SqliteStore>, config: Config) {
+async fn keep_house(store: Arc<SqliteStore>) {
     let upkeep = async {
         loop {
             tokio::time::sleep(Duration::from_secs(5)).await;
@@ -258,7 +287,6 @@ async fn keep_house(store: Arc<SqliteStore>, config: Config) {
     };
     let hourly = async {
         loop {
-            tell_certificates(&config);
             tokio::time::sleep(HOUSEKEEPING).await;
             let before = crate::clock::now() - KEEP;
             match store.purge(before, before).await {
@@ -268,17 +296,6 @@ async fn keep_house(store: Arc<SqliteStore>, config: Config) {
         }
     };
     tokio::join!(upkeep, hourly);
-}
-
-/// When certificates end, for an alert in time.
-fn tell_certificates(config: &Config) {
-    for (id, settings) in &config.channels {
-        for certificate in settings.certificates() {
-            let labels = [("channel", id.to_string()), ("name", certificate.name.clone())];
-            metrics::gauge!("evergate_certificate_not_after_timestamp_seconds", &labels)
-                .set(certificate.not_after.as_secs() as f64);
-        }
-    }
 }
 
 /// Starts the log as configured.
@@ -298,6 +315,24 @@ pub fn logs(settings: &LogSection) -> Result<()> {
         }
     };
     started.map_err(|error| anyhow!("the log cannot be started: {error}"))
+}
+
+/// Reads the configuration again whenever SIGHUP comes; mistakes change nothing.
+async fn reload_on_hangup(live: Arc<Live>) {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut hangup = match signal(SignalKind::hangup()) {
+            Ok(hangup) => hangup,
+            Err(error) => return tracing::error!(%error, "SIGHUP cannot be listened for"),
+        };
+        while hangup.recv().await.is_some() {
+            // How it went is told in the log, in a metric and among the signals.
+            let _ = live.reload_file("SIGHUP").await;
+        }
+    }
+    #[cfg(not(unix))]
+    drop(live);
 }
 
 /// Ends with SIGINT or SIGTERM.

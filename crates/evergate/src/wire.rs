@@ -23,6 +23,7 @@ impl Caller for ByDriver {
 }
 
 /// One channel, built.
+#[derive(Clone)]
 pub struct Built {
     /// Its name.
     pub id: ChannelId,
@@ -40,6 +41,11 @@ pub fn channels(config: &Config) -> Result<Vec<Built>, Vec<SettingError>> {
     let (mut built, mut mistakes) = (Vec::new(), Vec::new());
     for (id, settings) in &config.channels {
         let notify = ChannelSettings::default_notify_url(&config.public_url(), id);
+        let mut settings = settings.clone();
+        if let Err(found) = settings.run_commands(id) {
+            mistakes.extend(found);
+            continue;
+        }
         match settings.build(id, &notify) {
             Ok((codec, limits)) => built.push(Built { id: id.clone(), codec, limits }),
             Err(found) => mistakes.extend(found),

@@ -4,8 +4,8 @@
 //! It tells the engine three things only: absences, hints, and trials. Nothing here is on the
 //! way of a payment; while every duty stands still, payments go on with what was told last.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use domain::{ChannelId, Flow, Maintenance, Method, Money, PaymentId, Scope, Timestamp, When};
@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use crate::agenda::Agenda;
 use crate::calendar::{self, Absence, Calendar, Origin, Span};
 use crate::downtime::{Downtimes, Event, Sender};
+use crate::expiry::{Expiring, Nearness, Watch};
 use crate::feed::{FeedOptions, FeedState};
 use crate::layers::{Probed, Target};
 use crate::statuspage::Said;
@@ -113,13 +114,32 @@ pub(crate) struct State {
     told_away: Option<Vec<Away>>,
     /// Changes of health up to here have been looked at.
     pub(crate) health_seen: Timestamp,
+    /// When certificates end.
+    pub(crate) expiry: Watch,
+    /// What operators should know of the configuration, the newest first.
+    notes: VecDeque<Note>,
+}
+
+/// How many notes are kept.
+const NOTES_MAX: usize = 20;
+
+/// Something about the configuration that an operator should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// When.
+    pub at: Timestamp,
+    /// Short, stable, lower case: `reload_failed`, `not_saved`, `not_drained`,
+    /// `rolled_back`.
+    pub kind: &'static str,
+    /// For a person; no secrets.
+    pub text: String,
 }
 
 /// All signals of a gateway.
 pub struct Signals {
     pub(crate) engine: Arc<Engine>,
     pub(crate) driver: Arc<Driver>,
-    pub(crate) targets: Vec<Target>,
+    targets: RwLock<Arc<Vec<Target>>>,
     pub(crate) options: SignalsOptions,
     pub(crate) state: Mutex<State>,
     pub(crate) wake: Notify,
@@ -158,13 +178,96 @@ impl Signals {
             said: Vec::new(),
             told_away: None,
             health_seen: now,
+            expiry: Watch::default(),
+            notes: VecDeque::new(),
         };
         let (state, wake) = (Mutex::new(state), Notify::new());
+        let targets = RwLock::new(Arc::new(targets));
         Signals { engine, driver, targets, options, state, wake }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where channels are probed.
+    pub(crate) fn targets(&self) -> Arc<Vec<Target>> {
+        Arc::clone(&self.targets.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes over where channels are probed after their settings have changed. New channels are
+    /// looked at like the others; what was seen of channels that are gone is forgotten.
+    pub fn set_targets(&self, targets: Vec<Target>) {
+        let (now, cells) = (self.engine.now(), cells(&self.engine));
+        let mut state = self.state();
+        for target in &targets {
+            state.probe_agenda.add(target.channel.clone(), now, self.engine.dice());
+        }
+        for cell in &cells {
+            state.trial_agenda.add(cell.clone(), now, self.engine.dice());
+        }
+        state.probes.retain(|channel, _| targets.iter().any(|t| t.channel == *channel));
+        state.trials.retain(|cell, _| cells.contains(cell));
+        drop(state);
+        *self.targets.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(targets);
+    }
+
+    /// Takes over the certificates that are in use, tells of those that end soon, and measures
+    /// all of them.
+    pub fn set_certificates(&self, all: Vec<Expiring>, days: &[u32]) {
+        let gone = self.state().expiry.set(all, days);
+        for (channel, name) in gone {
+            // A gauge cannot be taken back; this is above and below nothing.
+            certificate_gauges(&channel, &name, f64::NAN, f64::NAN);
+        }
+        self.look_at_certificates();
+    }
+
+    /// Tells of certificates that end soon, once for each level, and measures all of them.
+    pub fn look_at_certificates(&self) {
+        let now = self.engine.now();
+        let mut state = self.state();
+        for (one, _) in state.expiry.list(now) {
+            let end = one.not_after.as_secs() as f64;
+            certificate_gauges(&one.channel, &one.name, end, one.days_left(now));
+        }
+        for (one, level) in state.expiry.news(now) {
+            let Expiring { channel, name, subject, .. } = &one;
+            let days = one.days_left(now).floor();
+            match (level, state.expiry.is_urgent(level)) {
+                (Nearness::Expired, _) => {
+                    tracing::error!(%channel, %name, %subject, "a certificate has ended");
+                }
+                (_, true) => {
+                    tracing::error!(%channel, %name, %subject, days, "a certificate ends now");
+                }
+                _ => tracing::warn!(%channel, %name, %subject, days, "a certificate ends soon"),
+            }
+        }
+    }
+
+    /// Every certificate in use, the nearest end first.
+    pub fn certificates(&self) -> Vec<(Expiring, Nearness)> {
+        let now = self.engine.now();
+        self.state().expiry.list(now)
+    }
+
+    /// Notes something about the configuration for operators.
+    pub fn note(&self, kind: &'static str, text: String) {
+        let note = Note { at: self.engine.now(), kind, text };
+        let mut state = self.state();
+        state.notes.push_front(note);
+        state.notes.truncate(NOTES_MAX);
+    }
+
+    /// Takes notes of a kind back: what they told is over.
+    pub fn settle(&self, kind: &str) {
+        self.state().notes.retain(|note| note.kind != kind);
+    }
+
+    /// What was noted, the newest first.
+    pub fn notes(&self) -> Vec<Note> {
+        self.state().notes.iter().cloned().collect()
     }
 
     /// The sender of this name, who may tell of downtimes by a signature.
@@ -334,6 +437,12 @@ impl Signals {
     pub fn downtimes(&self) -> Vec<Event> {
         self.state().downtimes.standing(self.engine.now()).cloned().collect()
     }
+}
+
+fn certificate_gauges(channel: &ChannelId, name: &str, not_after: f64, days: f64) {
+    let labels = [("channel", channel.to_string()), ("name", name.to_owned())];
+    metrics::gauge!("evergate_certificate_not_after_timestamp_seconds", &labels).set(not_after);
+    metrics::gauge!("evergate_certificate_days_to_expiry", &labels).set(days);
 }
 
 /// Every method of every channel.

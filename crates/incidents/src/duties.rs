@@ -15,6 +15,8 @@ use crate::layers::{Probed, probe};
 
 /// How often the calendar is told and suspicion is looked for.
 const BEAT: Duration = Duration::from_secs(1);
+/// How often certificates are looked at.
+const HOUR: Duration = Duration::from_secs(3_600);
 /// How often the agendas are looked at.
 const LOOK: Duration = Duration::from_millis(250);
 /// A look that takes longer is given up: a hang of ours must not end the duty.
@@ -33,6 +35,7 @@ impl Duties {
             keep(signals, "suspicion", suspicion),
             keep(signals, "probes", probes),
             keep(signals, "trials", trials),
+            keep(signals, "certificates", certificates),
         ];
         for index in 0..signals.options.feeds.len() {
             tasks.push(keep(signals, "feed", move |signals| feed(signals, index)));
@@ -77,6 +80,13 @@ where
         tracing::error!(duty = name, why, "a duty stopped; it is started again");
         metrics::counter!("evergate_duty_restarts_total", "duty" => name).increment(1);
         tokio::time::sleep(wait).await;
+    }
+}
+
+async fn certificates(signals: Arc<Signals>) {
+    loop {
+        signals.look_at_certificates();
+        tokio::time::sleep(HOUR).await;
     }
 }
 
@@ -158,7 +168,8 @@ async fn one_probe(signals: Arc<Signals>, channel: ChannelId) {
         let (now, dice) = (signals.engine.now(), signals.engine.dice());
         signals.state().probe_agenda.ended(&channel, now, dice);
     });
-    let Some(target) = signals.targets.iter().find(|t| t.channel == channel) else { return };
+    let targets = signals.targets();
+    let Some(target) = targets.iter().find(|t| t.channel == channel) else { return };
     let now = signals.engine.now();
     let looked = probe(&signals.driver, target, now);
     match tokio::time::timeout(LOOK_MAX, looked).await {

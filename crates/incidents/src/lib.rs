@@ -4,6 +4,7 @@
 //! * [`calendar`]: planned absences, one-off and weekly, in any time zone.
 //! * [`statuspage`]: what a provider's status page says about its parts.
 //! * [`downtime`]: events by which providers tell that something is down.
+//! * [`expiry`]: when certificates end.
 //! * [`agenda`]: when to look at what, at a bounded rate.
 //!
 //! Thin, with sockets and tasks:
@@ -23,6 +24,7 @@ pub mod calendar;
 pub mod desk;
 pub mod downtime;
 pub mod duties;
+pub mod expiry;
 pub mod feed;
 pub mod layers;
 pub mod statuspage;

@@ -124,6 +124,11 @@ pub(crate) fn read_beijing_compact(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_micros(instant.as_microsecond()))
 }
 
+/// `2026-11-24T00:00:00Z`, for people.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    jiff::Timestamp::from_second(at.as_secs()).map_or_else(|_| "?".to_owned(), |t| t.to_string())
+}
+
 /// Reads an RFC 3339 time.
 pub(crate) fn read_rfc3339(text: &str) -> Option<Timestamp> {
     let time: jiff::Timestamp = text.parse().ok()?;

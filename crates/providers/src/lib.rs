@@ -36,7 +36,8 @@ pub use capabilities::{
 pub use config::{ChannelSettings, SettingError};
 pub use crypto::{CertificateInfo, Secret};
 pub use driver::{
-    CallLimits, Clock, Driver, DriverError, Nonces, Probe, ProbeLayer, Roots, Unread,
+    Arms, CallLimits, Clock, Driver, DriverError, NewChannel, Nonces, Probe, ProbeLayer, Roots,
+    Unread,
 };
 pub use paypal::PaypalSettings;
 pub use seam::*;

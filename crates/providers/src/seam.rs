@@ -39,6 +39,12 @@ pub trait Provider: Send + Sync {
         None
     }
 
+    /// Names the account at the provider, for people and to tell one from another: orders that
+    /// were made under one account cannot be asked about under another.
+    fn account(&self) -> String {
+        String::new()
+    }
+
     /// How calls get the token that they carry, where the provider wants one.
     fn login(&self) -> Option<&dyn Login> {
         None

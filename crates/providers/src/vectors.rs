@@ -1,7 +1,9 @@
 //! Published test vectors, when the variable `EVERGATE_VECTORS` points at a file of them.
 //!
 //! They are other people's and are not kept here; without the variable these tests say so and
-//! pass. Everything that they cover is also covered by values of our own making.
+//! pass. Everything that they cover is also covered by values of our own making (golden files
+//! in `tests/golden`). One vector has no test: `wx-oaep-1` is about sensitive fields that WeChat
+//! Pay wants encrypted, and Evergate sends and reads none.
 
 use std::collections::BTreeMap;
 

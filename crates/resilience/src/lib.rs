@@ -31,6 +31,7 @@ mod issuers;
 mod latency;
 mod load;
 mod rank;
+mod rollout;
 mod route;
 mod rules;
 mod settings;
@@ -48,6 +49,10 @@ pub use issuers::Issuer;
 pub use latency::Latency;
 pub use load::{Headroom, RetryBudget};
 pub use rank::{Climate, Drifting, Estimate};
+pub use rollout::{
+    Cause as RolloutCause, Judgement, Rollout, RolloutSettings, RolloutStep, Seen,
+    Waits as RolloutWaits, judge as judge_rollout,
+};
 pub use route::{Candidate, Occasion, Out, Plan, Weighed, plan, plan_quietly};
 pub use rules::{
     DEPTH_MAX, Facts, FailedRule, InvalidRule, RULES_MAX, RuleText, Rules, Ruling, Standing,

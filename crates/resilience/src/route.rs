@@ -129,7 +129,8 @@ impl Place<'_> {
 /// channel's rank. `tried` were tried for this payment before.
 ///
 /// The choice is among the lanes of the first method that has one in service: another method
-/// is never imposed while the preferred one works. What an operator or a rule puts first is
+/// is never imposed while the preferred one works. It does not work for a customer whose bank
+/// is away on every lane of it, as announced or as learned: the next method is asked then. What an operator or a rule puts first is
 /// taken while it is sound; while it ails, ramps or is down, what comes next is weighed beside
 /// it, so that health decides. An operator's preference counts even against a rule; a disabled
 /// channel is out whatever anybody prefers. What is beyond a lane's headroom is not tried.
@@ -170,9 +171,7 @@ pub fn plan(
     for group in open.chunk_by_mut(|a, b| a.candidate.method == b.candidate.method) {
         group.sort_by_key(|open| open.place);
     }
-    let best = open
-        .chunk_by(|a, b| a.candidate.method == b.candidate.method)
-        .find_map(|group| best_of(group, board, occasion));
+    let best = best_method(&open, board, occasion);
     plan.why = best.map(|decision| decision.why);
     arrange(&mut plan, &open, best, board, now);
     if plan.order.is_empty() && tried.is_empty() {
@@ -234,6 +233,21 @@ fn place<'a>(
     }
 }
 
+/// The choice of the first method that has one for this customer's bank; of the first that has
+/// any, where none has.
+fn best_method(open: &[Open<'_>], board: &mut Board, occasion: &Occasion<'_>) -> Option<Decision> {
+    let mut stopgap = None;
+    for group in open.chunk_by(|a, b| a.candidate.method == b.candidate.method) {
+        let Some(decision) = best_of(group, board, occasion) else { continue };
+        if !board.shuns(decision.lane, occasion) {
+            let why = if stopgap.is_some() { Why::Issuer } else { decision.why };
+            return Some(Decision { why, ..decision });
+        }
+        stopgap = stopgap.or(Some(decision));
+    }
+    stopgap
+}
+
 /// The choice among candidates of one method, unless all are out and none is due for a probe.
 fn best_of(group: &[Open<'_>], board: &mut Board, occasion: &Occasion<'_>) -> Option<Decision> {
     let Occasion { issuer, dice, now, spare, .. } = *occasion;
@@ -267,6 +281,17 @@ fn best_of(group: &[Open<'_>], board: &mut Board, occasion: &Occasion<'_>) -> Op
 }
 
 impl Board {
+    /// Whether a lane is out for this customer's bank, and this payment is not to probe it.
+    fn shuns(&self, lane: Lane, occasion: &Occasion<'_>) -> bool {
+        let Some(issuer) = occasion.issuer.filter(|_| !self.issuers.all_fine()) else {
+            return false;
+        };
+        match self.issuers.on_lane(lane, issuer, occasion.now) {
+            OnLane::Fine | OnLane::Doubtful => false,
+            OnLane::Out { probe_due } => !(probe_due && occasion.spare),
+        }
+    }
+
     /// Whether a lane can be taken without a look at any other.
     fn is_sound(&self, lane: Lane, issuer: Option<Issuer>, now: Timestamp) -> bool {
         let glance = self.glance(lane);
@@ -444,6 +469,26 @@ mod tests {
         let out = [Standing::Out("law"); 3];
         let asked = Occasion { standings: &out, ..occasion(now) };
         assert!(plan(&three(), &[], &mut board, &Controls::default(), &asked).order.is_empty());
+    }
+
+    #[test]
+    fn a_bank_that_is_away_on_all_lanes_of_a_method_is_sent_to_the_next_method() {
+        let now = Timestamp::from_secs(10);
+        let mut board = Board::new(Settings::default());
+        let both = [candidate("unionpay", Method::UnionPay), candidate("alipay", Method::Alipay)];
+        let key = CellKey { channel: both[0].channel.clone(), method: both[0].method };
+        let lane = board.lane(&key, now);
+        let (icbc, later) = (Issuer::of("ICBC"), now + std::time::Duration::from_secs(60));
+        board.announce_issuer_absences(vec![(lane, icbc, now, later)]);
+        let of = |bank, board: &mut Board, many: &[Candidate]| {
+            let asked = Occasion { issuer: Some(Issuer::of(bank)), ..occasion(now) };
+            plan(many, &[], board, &Controls::default(), &asked)
+        };
+        let theirs = of("ICBC", &mut board, &both);
+        assert_eq!((ordered(&theirs), theirs.why), (vec!["alipay", "unionpay"], Some(Why::Issuer)));
+        assert_eq!(ordered(&of("CCB", &mut board, &both)), ["unionpay", "alipay"]);
+        let only = of("ICBC", &mut board, &both[..1]);
+        assert_eq!(ordered(&only), ["unionpay"], "a refusal for certain would lose it for certain");
     }
 
     #[test]

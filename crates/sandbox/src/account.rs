@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::books::{IdSource, ProviderKind};
+use crate::books::{IdSource, Millis, ProviderKind};
 use crate::keys::{Issuer, SigningKey, certificate};
 
 /// A merchant's account at one provider.
@@ -248,6 +248,14 @@ impl Account {
     /// its ids.
     #[must_use]
     pub fn generate_unionpay(name: &str, seed: u64) -> Self {
+        // 2020-01-01
+        Self::generate_unionpay_until(name, seed, 1_577_836_800_000)
+    }
+
+    /// The same, where the certificate that the fault `expired_certificate` signs with runs out
+    /// at `expired_ms`, milliseconds since 1970.
+    #[must_use]
+    pub fn generate_unionpay_until(name: &str, seed: u64, expired_ms: Millis) -> Self {
         let mut ids = IdSource::new(seed, name);
         let (merchant, platform) = (SigningKey::generate(), SigningKey::generate());
         let root = Issuer::root("Evergate Sandbox Root", ids.short_serial());
@@ -264,7 +272,7 @@ impl Account {
             sign_private_key_pem: platform.private_pem(),
             sign_certificate_pem: middle.leaf(&platform, signer, sign_serial, 2024..2044),
             sign_cert_id: sign_serial.to_string(),
-            expired_certificate_pem: middle.leaf(&platform, signer, sign_serial, 2015..2020),
+            expired_certificate_pem: middle.leaf_until(&platform, signer, sign_serial, expired_ms),
             middle_certificate_pem,
             root_certificate_pem: root.pem(),
             mer_id,

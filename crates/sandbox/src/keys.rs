@@ -1,5 +1,7 @@
 //! Keys, signatures, sealing and certificates; every primitive comes from aws-lc-rs.
 
+use std::time::Duration;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -10,6 +12,8 @@ use aws_lc_rs::signature::{
 use aws_lc_rs::{digest, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::books::Millis;
 
 /// A key that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -198,7 +202,24 @@ impl Issuer {
         serial: u64,
         years: std::ops::Range<i32>,
     ) -> String {
-        let params = named(common_name, serial, years);
+        self.sign(named(common_name, serial, years), key)
+    }
+
+    /// A certificate for a key that runs out at a moment, to the second.
+    pub(crate) fn leaf_until(
+        &self,
+        key: &SigningKey,
+        common_name: &str,
+        serial: u64,
+        ends_ms: Millis,
+    ) -> String {
+        let mut params = named(common_name, serial, 2015..2016);
+        let seconds = ends_ms.div_euclid(1_000).unsigned_abs();
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds);
+        self.sign(params, key)
+    }
+
+    fn sign(&self, params: rcgen::CertificateParams, key: &SigningKey) -> String {
         let certificate =
             params.signed_by(&rcgen_pair(key), &self.issuer).expect("an authority signs");
         certificate.pem().replace("\r\n", "\n")

@@ -59,7 +59,7 @@ pub use faults::{
 };
 pub use keys::KeyError;
 pub use notify::{Delivery, DeliveryResult};
-pub use scenario::{Description, Scenario, Step};
+pub use scenario::{Description, OperatorAct, OperatorStep, Scenario, Shoppers, Step};
 pub use shopper::{PayError, PayOutcome, PayResult, PayTarget};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -89,6 +89,17 @@ impl Options {
     /// and `paypal-main`, with fresh keys.
     #[must_use]
     pub fn demo(seed: u64) -> Self {
+        Self::demo_of(seed, Account::generate_unionpay("unionpay-main", seed))
+    }
+
+    /// The same, where UnionPay's certificate of the fault `expired_certificate` runs out at
+    /// `expired_ms`, milliseconds since 1970.
+    #[must_use]
+    pub fn demo_until(seed: u64, expired_ms: Millis) -> Self {
+        Self::demo_of(seed, Account::generate_unionpay_until("unionpay-main", seed, expired_ms))
+    }
+
+    fn demo_of(seed: u64, unionpay: Account) -> Self {
         Self {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             seed,
@@ -96,7 +107,7 @@ impl Options {
                 Account::generate_alipay("alipay-main", seed),
                 Account::generate_wechatpay("wechat-main", seed),
                 Account::generate_stripe("stripe-main", seed, None),
-                Account::generate_unionpay("unionpay-main", seed),
+                unionpay,
                 Account::generate_paypal("paypal-main", seed),
             ],
             time_scale: 0.01,

@@ -1,11 +1,16 @@
 //! Scenarios: named scripts of timed fault rules, from TOML or JSON.
+//!
+//! A scenario may also say what an operator of the gateway does and who comes to pay. The
+//! sandbox has neither; whoever plays the whole story (`evergate demo`) reads it here.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::books::Millis;
 use crate::faults::{Fault, FaultPlan, FaultRule, Invalid, RuleMatch};
 
-/// A script of faults. Times are seconds from the moment it is loaded.
+/// A script of faults, and of what people do meanwhile. Times are seconds from the moment it is loaded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
@@ -18,6 +23,75 @@ pub struct Scenario {
     /// What happens when; none at all is a calm day.
     #[serde(default, rename = "step")]
     pub steps: Vec<Step>,
+    /// What the gateway's operator does, in the order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operator: Vec<OperatorStep>,
+    /// Who comes to pay, where it is not the usual crowd.
+    #[serde(default, skip_serializing_if = "Shoppers::is_usual")]
+    pub shoppers: Shoppers,
+}
+
+/// One act of the gateway's operator.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorStep {
+    /// When.
+    pub at_s: f64,
+    /// What.
+    pub does: OperatorAct,
+}
+
+/// What an operator does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum OperatorAct {
+    /// States a planned absence.
+    PlanMaintenance {
+        /// Of this channel; of all when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        channel: Option<String>,
+        /// Of this method; of all when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        method: Option<String>,
+        /// For this bank's customers; for everyone when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        issuer: Option<String>,
+        /// From then.
+        from_s: f64,
+        /// Until then.
+        until_s: f64,
+        /// Why, in the words of the audit log.
+        reason: String,
+    },
+    /// Takes a channel out of service.
+    Disable {
+        /// The channel.
+        channel: String,
+        /// Why.
+        reason: String,
+    },
+    /// Puts a channel back into service.
+    Enable {
+        /// The channel.
+        channel: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Who comes to pay.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shoppers {
+    /// How many of a hundred prefer a method; methods that are not named share the rest as usual.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prefer: BTreeMap<String, u32>,
+}
+
+impl Shoppers {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A text in both of the project's languages.
@@ -49,12 +123,13 @@ pub struct Step {
 }
 
 /// The scenarios that come with the sandbox, by name.
-const EMBEDDED: [(&str, &str); 8] = [
+const EMBEDDED: [(&str, &str); 9] = [
     ("alipay-outage", include_str!("../scenarios/alipay-outage.toml")),
     ("brownout", include_str!("../scenarios/brownout.toml")),
     ("wechat-hang", include_str!("../scenarios/wechat-hang.toml")),
     ("notifications-lost", include_str!("../scenarios/notifications-lost.toml")),
     ("unionpay-night", include_str!("../scenarios/unionpay-night.toml")),
+    ("expired-certificate", include_str!("../scenarios/expired-certificate.toml")),
     ("paypal-token-outage", include_str!("../scenarios/paypal-token-outage.toml")),
     ("all-down", include_str!("../scenarios/all-down.toml")),
     ("calm", include_str!("../scenarios/calm.toml")),
@@ -105,6 +180,12 @@ impl Scenario {
             step.at_s *= factor;
             step.until_s *= factor;
         }
+        for step in &mut scaled.operator {
+            step.at_s *= factor;
+            if let OperatorAct::PlanMaintenance { from_s, until_s, .. } = &mut step.does {
+                (*from_s, *until_s) = (*from_s * factor, *until_s * factor);
+            }
+        }
         scaled
     }
 
@@ -138,12 +219,11 @@ impl Scenario {
         if self.name.is_empty() {
             return Err(Invalid::new("name", "is empty"));
         }
+        self.validate_people()?;
         let mut plan = FaultPlan::default();
         for (index, (step, rule)) in self.steps.iter().zip(self.rules()).enumerate() {
             let at = |field: &str| format!("step[{index}].{field}");
-            // 30 years fit any scenario, and keep the arithmetic within range.
-            let sane = |seconds: f64| (0.0..1e9).contains(&seconds);
-            if !sane(step.at_s) || !sane(step.until_s) || step.until_s <= step.at_s {
+            if !is_span(step.at_s, step.until_s) {
                 return Err(Invalid::new(at("until_s"), "needs 0 <= at_s < until_s, in seconds"));
             }
             if step.matches.from_ms.is_some() || step.matches.until_ms.is_some() {
@@ -153,6 +233,34 @@ impl Scenario {
         }
         Ok(())
     }
+
+    fn validate_people(&self) -> Result<(), Invalid> {
+        for (index, step) in self.operator.iter().enumerate() {
+            let at = |field: &str| format!("operator[{index}].{field}");
+            if !is_sane(step.at_s) {
+                return Err(Invalid::new(at("at_s"), "needs 0 <= at_s, in seconds"));
+            }
+            if let OperatorAct::PlanMaintenance { from_s, until_s, .. } = step.does
+                && !is_span(from_s, until_s)
+            {
+                let why = "needs 0 <= from_s < until_s, in seconds";
+                return Err(Invalid::new(at("does.until_s"), why));
+            }
+        }
+        if self.shoppers.prefer.values().map(|share| u64::from(*share)).sum::<u64>() > 100 {
+            return Err(Invalid::new("shoppers.prefer", "the shares are more than 100 in all"));
+        }
+        Ok(())
+    }
+}
+
+/// 30 years fit any scenario, and keep the arithmetic within range.
+fn is_sane(seconds: f64) -> bool {
+    (0.0..1e9).contains(&seconds)
+}
+
+fn is_span(from_s: f64, until_s: f64) -> bool {
+    is_sane(from_s) && is_sane(until_s) && from_s < until_s
 }
 
 fn to_ms(seconds: f64) -> u64 {
@@ -185,6 +293,21 @@ mod tests {
                 "step[0].match.probability",
             ),
             ("at_s = 1\nuntil_s = 5\nfault = 'explode'", "scenario"),
+            (
+                "at_s = 1\nuntil_s = 5\nfault = 'refuse'\n[[operator]]\nat_s = 1\n\
+                 does = { kind = 'plan_maintenance', from_s = 4, until_s = 4, reason = 'x' }",
+                "operator[0].does.until_s",
+            ),
+            (
+                "at_s = 1\nuntil_s = 5\nfault = 'refuse'\n[[operator]]\nat_s = 1\n\
+                 does = { kind = 'disable', chanel = 'a', reason = 'x' }",
+                "scenario",
+            ),
+            (
+                "at_s = 1\nuntil_s = 5\nfault = 'refuse'\n[shoppers]\n\
+                 prefer = { paypal = 60, card = 41 }",
+                "shoppers.prefer",
+            ),
         ] {
             let error = Scenario::from_toml(&format!("{head}{step}")).unwrap_err();
             assert_eq!(error.field, field, "{error}");
@@ -197,5 +320,13 @@ mod tests {
         let half = scenario.scaled(0.5);
         assert_eq!(half.first_fault_s().unwrap() * 2.0, scenario.first_fault_s().unwrap());
         assert_eq!(half.duration_s * 2.0, scenario.duration_s);
+        let night = Scenario::embedded("unionpay-night").unwrap();
+        let of = |scenario: &Scenario| match &scenario.operator[0] {
+            OperatorStep { at_s, does: OperatorAct::PlanMaintenance { from_s, until_s, .. } } => {
+                [*at_s, *from_s, *until_s]
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(of(&night.scaled(0.5)).map(|s| s * 2.0), of(&night));
     }
 }

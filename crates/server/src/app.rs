@@ -18,12 +18,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::ApiKeys;
+use crate::config_door::ConfigDoor;
 use crate::notifications::Codecs;
 use crate::options::ServerOptions;
 use crate::pipeline::{self, Gate};
 use crate::problem::{Problem, kinds};
 use crate::{
-    channels, docs, messages, notifications, payments, refunds, route, signals, spec, system,
+    channels, config_api, docs, messages, notifications, payments, refunds, route, signals, spec,
+    system,
 };
 
 /// What the server is built from.
@@ -39,6 +41,8 @@ pub struct App {
     pub keys: ApiKeys,
     /// What the control plane knows; absent: only what operators stated.
     pub signals: Option<Arc<Signals>>,
+    /// Holds the configuration; absent: it cannot be changed over HTTP.
+    pub config: Option<Arc<dyn ConfigDoor>>,
     /// Renders `/metrics`; the binary installs the recorder. Absent: 404.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -50,6 +54,7 @@ pub(crate) struct Inner {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) keys: ApiKeys,
     pub(crate) signals: Option<Arc<Signals>>,
+    pub(crate) config: Option<Arc<dyn ConfigDoor>>,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) limits: ServerOptions,
     pub(crate) gate: Gate,
@@ -84,6 +89,13 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(signals::list, signals::plan))
         .routes(routes!(signals::remove))
         .routes(routes!(signals::downtime))
+        .routes(routes!(config_api::status))
+        .routes(routes!(config_api::reload))
+        .routes(routes!(config_api::diff))
+        .routes(routes!(config_api::apply))
+        .routes(routes!(config_api::rollback))
+        .routes(routes!(config_api::versions))
+        .routes(routes!(config_api::version))
         .routes(routes!(messages::list))
         .routes(routes!(messages::resend))
         .routes(routes!(notifications::receive))
@@ -107,6 +119,7 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
         entropy: app.entropy,
         keys: app.keys,
         signals: app.signals,
+        config: app.config,
         metrics: app.metrics,
         gate: Gate::new(limits.max_requests, limits.notification_reserve),
         limits,

@@ -4,7 +4,7 @@
 //! takes the same time for every key. A fast hash is enough because nobody can guess 256 bits.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::digest;
 use axum::extract::FromRequestParts;
@@ -74,13 +74,16 @@ fn sha256(data: &[u8]) -> [u8; 32] {
     out
 }
 
-/// All keys that are accepted.
+type Known = Arc<[(ApiKey, [u8; 32])]>;
+
+/// All keys that are accepted. They can be replaced while requests are served; whoever holds a
+/// clone sees the same ones.
 #[derive(Clone, Default)]
-pub struct ApiKeys(Arc<[(ApiKey, [u8; 32])]>);
+pub struct ApiKeys(Arc<RwLock<Known>>);
 
 impl fmt::Debug for ApiKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(key, _)| &key.name)).finish()
+        f.debug_list().entries(self.known().iter().map(|(key, _)| &key.name)).finish()
     }
 }
 
@@ -106,17 +109,29 @@ impl ApiKeys {
             }
             taken.push((key, hash));
         }
-        if mistakes.is_empty() { Ok(ApiKeys(taken.into())) } else { Err(mistakes) }
+        let keys = || ApiKeys(Arc::new(RwLock::new(taken.into())));
+        if mistakes.is_empty() { Ok(keys()) } else { Err(mistakes) }
+    }
+
+    /// Takes over the keys of another set; those that are not in it are refused from now on.
+    pub fn replace(&self, other: &ApiKeys) {
+        let next = other.known();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = next;
+    }
+
+    fn known(&self) -> Known {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The key of this secret. Compares with every key, whichever fits.
-    fn find(&self, secret: &str) -> Option<&ApiKey> {
+    fn find(&self, secret: &str) -> Option<ApiKey> {
+        let keys = self.known();
         let hash = sha256(secret.as_bytes());
         let mut found = u64::MAX;
-        for (place, (_, known)) in (0_u64..).zip(self.0.iter()) {
+        for (place, (_, known)) in (0_u64..).zip(keys.iter()) {
             found.conditional_assign(&place, hash.ct_eq(known));
         }
-        self.0.get(usize::try_from(found).ok()?).map(|(key, _)| key)
+        keys.get(usize::try_from(found).ok()?).map(|(key, _)| key.clone())
     }
 }
 
@@ -172,7 +187,7 @@ impl FromRequestParts<Shared> for Caller {
         if let Some(who) = parts.extensions.get::<Who>() {
             who.set(&key.name);
         }
-        Ok(Caller { name: key.name.clone(), role: key.role, merchant: key.merchant.clone() })
+        Ok(Caller { name: key.name, role: key.role, merchant: key.merchant })
     }
 }
 
@@ -214,11 +229,15 @@ mod tests {
             key("b", &second_hash, Some("shop")),
         ])
         .unwrap();
-        assert_eq!(keys.find(&first).map(|k| k.name.as_str()), Some("a"));
-        assert_eq!(keys.find(&second).map(|k| k.name.as_str()), Some("b"));
+        assert_eq!(keys.find(&first).map(|k| k.name).as_deref(), Some("a"));
+        assert_eq!(keys.find(&second).map(|k| k.name).as_deref(), Some("b"));
         assert!(keys.find("evk_").is_none());
         assert!(keys.find(&first_hash).is_none(), "the hash is no key");
         assert!(!format!("{keys:?}").contains(&first_hash));
+        let held = keys.clone();
+        keys.replace(&ApiKeys::new(vec![key("c", &second_hash, Some("shop"))]).unwrap());
+        assert!(held.find(&first).is_none(), "it was taken away");
+        assert_eq!(held.find(&second).map(|k| k.name).as_deref(), Some("c"));
     }
 
     #[test]

@@ -17,6 +17,8 @@ mod body;
 mod capability_view;
 mod channel_view;
 mod channels;
+mod config_api;
+mod config_door;
 mod create;
 mod docs;
 mod failure;
@@ -48,6 +50,10 @@ pub use accept::{Running, Server};
 pub use app::{App, openapi};
 pub use auth::{ApiKey, ApiKeys, BadKey, Role, generate_key, hash_key};
 pub use capability_view::capabilities_offline;
+pub use config_door::{
+    ArmsView, ConfigChange, ConfigDoor, ConfigStatus, Difference, Draining, PlacedMistake, Refusal,
+    Reloaded, RolloutEnd, RolloutView, TallyView, VersionText, VersionView, Who, Wish,
+};
 pub use notifications::Codecs;
 pub use options::ServerOptions;
 pub use problem::{Kind, kinds};

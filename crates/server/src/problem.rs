@@ -124,6 +124,10 @@ pub mod kinds {
             "The payment's provider would not take this refund" / "该支付单的服务商不受理此退款"
             "The channel that took the money has a limit: how long after the payment, how many refunds, how small, or the whole only. `errors` names it with the way out. Nothing was sent. `GET /v1/channels?capabilities=true` lists every channel's limits."
             / "收款通道对退款有限制：支付后的时限、次数、最小金额或只能全额。errors 中写明了是哪一项以及解决办法。系统未向服务商发送任何请求。各通道的限制见 GET /v1/channels?capabilities=true。";
+        CONFIG_CONFLICT = "config-conflict" 409
+            "The configuration cannot be changed now" / "目前无法更改配置"
+            "Another version is in force than the one you started from, or another change is being tried. Compare again with POST /v1/config/diff, or wait for the change that GET /v1/config shows, or end it with POST /v1/config/rollback."
+            / "当前生效的版本与您修改时依据的版本不同，或另一项变更正在试行。请用 POST /v1/config/diff 重新比较，或等待 GET /v1/config 所示的变更结束，或用 POST /v1/config/rollback 将其终止。";
         OVERLOADED = "overloaded" 503
             "Too many requests at once" / "并发请求过多"
             "Nothing was done. Try again after the seconds in Retry-After, with the same Idempotency-Key."
@@ -169,6 +173,12 @@ pub(crate) struct Mistake {
     pub(crate) rule: String,
     /// How to mend it.
     pub(crate) fix: String,
+    /// The line of a text that was sent, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) line: Option<usize>,
+    /// The column, from 1, in characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) column: Option<usize>,
 }
 
 impl Mistake {
@@ -178,7 +188,14 @@ impl Mistake {
         rule: impl Into<String>,
         fix: impl Into<String>,
     ) -> Mistake {
-        Mistake { field: field.into(), rule: rule.into(), fix: fix.into() }
+        let (field, rule, fix) = (field.into(), rule.into(), fix.into());
+        Mistake { field, rule, fix, line: None, column: None }
+    }
+
+    /// The same with its place in a text; line 0 is no place.
+    pub(crate) fn placed(self, line: usize, column: usize) -> Mistake {
+        let place = (line > 0).then_some((line, column));
+        Mistake { line: place.map(|p| p.0), column: place.map(|p| p.1), ..self }
     }
 }
 

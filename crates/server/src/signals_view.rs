@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use domain::{Method, Scope, Timestamp};
 use engine::TrialAnswer;
 use incidents::calendar::{Absence, Calendar, Span};
-use incidents::desk::{AHEAD, Cell, Signals, TrialEnd};
+use incidents::desk::{AHEAD, Cell, Note, Signals, TrialEnd};
 use incidents::downtime::{Event, Status};
 use incidents::duties::result_name;
+use incidents::expiry::{Expiring, Nearness};
 use incidents::feed::{FeedOptions, FeedState};
 use incidents::layers::Probed;
 use incidents::statuspage::Said;
@@ -31,6 +32,69 @@ pub(crate) struct SignalsView {
     downtimes: Vec<DowntimeView>,
     /// Planned absences that are under way or begin within eight days.
     maintenance: Vec<PlannedView>,
+    /// Certificates that channels use, the nearest end first.
+    certificates: Vec<CertificateView>,
+    /// What operators should know of the configuration, the newest first.
+    notes: Vec<NoteView>,
+}
+
+/// A certificate that a channel uses.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Certificate)]
+pub(crate) struct CertificateView {
+    /// The channel.
+    channel: String,
+    /// The setting that it comes from, such as `merchant_certificate`.
+    name: String,
+    /// Whom it names.
+    subject: String,
+    /// When it ends.
+    #[schema(format = DateTime)]
+    not_after: String,
+    /// Whole days that are left; negative when it has ended.
+    days_left: i64,
+    /// `ok`, `ends_soon` or `expired`.
+    level: &'static str,
+    /// When it ends soon: the level in days, such as 30.
+    within_days: Option<u32>,
+}
+
+impl CertificateView {
+    fn of((one, nearness): &(Expiring, Nearness), now: Timestamp) -> CertificateView {
+        let (level, within_days) = match nearness {
+            Nearness::Far => ("ok", None),
+            Nearness::Within(days) => ("ends_soon", Some(*days)),
+            Nearness::Expired => ("expired", None),
+        };
+        CertificateView {
+            channel: one.channel.to_string(),
+            name: one.name.clone(),
+            subject: one.subject.clone(),
+            not_after: rfc3339(one.not_after),
+            days_left: (one.not_after.as_secs() - now.as_secs()).div_euclid(86_400),
+            level,
+            within_days,
+        }
+    }
+}
+
+/// Something about the configuration.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConfigNote)]
+pub(crate) struct NoteView {
+    /// When.
+    #[schema(format = DateTime)]
+    at: String,
+    /// Such as `reload_failed`, `not_saved` or `rolled_back`.
+    kind: &'static str,
+    /// For a person.
+    text: String,
+}
+
+impl NoteView {
+    fn of(note: Note) -> NoteView {
+        NoteView { at: rfc3339(note.at), kind: note.kind, text: note.text }
+    }
 }
 
 /// What a signal is about; an absent field is all of them.
@@ -307,7 +371,16 @@ impl SignalsView {
         let maintenance = due.iter().map(|absence| PlannedView::of(absence, now)).collect();
         let Some(signals) = signals else {
             let (probes, synthetic, feeds, downtimes) = (vec![], vec![], vec![], vec![]);
-            return SignalsView { probes, synthetic, feeds, downtimes, maintenance };
+            let (certificates, notes) = (vec![], vec![]);
+            return SignalsView {
+                probes,
+                synthetic,
+                feeds,
+                downtimes,
+                maintenance,
+                certificates,
+                notes,
+            };
         };
         SignalsView {
             probes: signals.probes().iter().map(|probed| ProbeView::of(probed, now)).collect(),
@@ -315,6 +388,12 @@ impl SignalsView {
             feeds: signals.feeds().iter().map(|feed| FeedView::of(feed, now)).collect(),
             downtimes: signals.downtimes().iter().map(DowntimeView::of).collect(),
             maintenance,
+            certificates: signals
+                .certificates()
+                .iter()
+                .map(|one| CertificateView::of(one, now))
+                .collect(),
+            notes: signals.notes().into_iter().map(NoteView::of).collect(),
         }
     }
 }

@@ -73,7 +73,7 @@ fn describe_responses(paths: &mut Value) {
 }
 
 /// Bodies in which an unknown field is a mistake.
-const STRICT: [&str; 8] = [
+const STRICT: [&str; 11] = [
     "CreatePayment",
     "CreateRefund",
     "NewAttempt",
@@ -82,6 +82,9 @@ const STRICT: [&str; 8] = [
     "RouteQuestion",
     "PlanMaintenance",
     "Downtime",
+    "ConfigText",
+    "ApplyConfig",
+    "RollbackConfig",
 ];
 
 /// What merchants are sent, in the `webhooks` of OpenAPI 3.1.

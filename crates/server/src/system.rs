@@ -150,6 +150,25 @@ pub(crate) fn describe() {
     describe_counter!("evergate_messages_total", "Tries of messages to merchants, by result");
     describe_counter!("evergate_work_total", "Due work of payments, by result");
     describe_counter!("evergate_worker_errors_total", "Failures of the worker loops");
+    describe_gauge!(
+        "evergate_certificate_days_to_expiry",
+        "Days until a channel's certificate ends, by channel and setting; negative: it has ended"
+    );
+    describe_counter!("evergate_config_reloads_total", "Reloads of the configuration, by result");
+    describe_gauge!("evergate_config_version", "The version of the configuration in force");
+    describe_gauge!(
+        "evergate_config_stage_percent",
+        "The share of payments that a configuration is tried on; 0: none is tried"
+    );
+    describe_counter!(
+        "evergate_config_calls_total",
+        "Calls while a configuration is tried, by channel, arm and class"
+    );
+    describe_counter!("evergate_config_rollouts_total", "Configurations that were tried, by end");
+    describe_counter!(
+        "evergate_former_keys_believed_total",
+        "Answers and notifications that only keys proved which are not in force"
+    );
     describe_gauge!("evergate_payments", "Payments in the books, by status");
     crate::health_metrics::describe();
 }

@@ -11,7 +11,7 @@ use store::Change;
 
 use crate::mail::relative;
 use crate::paths::Path;
-use crate::provider::{BackState, Order};
+use crate::provider::{BackState, House, Order};
 use crate::world::{Kind, World, place_of_number};
 
 /// More tasks than this within a minute are no progress (rule 17): the schedules begin with a
@@ -181,11 +181,40 @@ impl World {
                 self.reach(Path::SwitchedAfterClose);
             }
         }
+        self.count_account(payment, attempt);
         let reason = attempt.choice.reason.as_str();
         if reason.starts_with("failover") {
             self.reach(Path::Rerouted);
         } else if reason.contains(" is ") {
             self.reach(Path::RoutedAroundDown);
+        }
+    }
+
+    fn count_account(&mut self, payment: &Payment, attempt: &Attempt) {
+        let at = |id: &ChannelId| self.channels.iter().position(|c| c.id == *id);
+        let house = |id: &ChannelId| at(id).map(|at| self.channels[at].house);
+        let before = payment.attempts.iter().filter(|a| a.ordinal < attempt.ordinal);
+        let mut others = before.filter(|a| a.channel != attempt.channel);
+        let own = house(&attempt.channel);
+        let bazaar = matches!(own, Some(House::UnionPay | House::Paypal));
+        if bazaar && others.any(|a| house(&a.channel) == own) {
+            self.reach(Path::OtherAccount);
+        }
+    }
+
+    fn count_unclosable(&mut self, old: &Attempt, new: &Attempt) {
+        use AttemptState as S;
+        let slot = place_of_number(&new.number);
+        let order = self.slots[slot].order(&new.number);
+        if order.is_none_or(|order| order.house != House::UnionPay) {
+            return;
+        }
+        match (&old.state, &new.state) {
+            (S::Closing { .. }, S::Closed { proof: Proof::Lapsed, .. }) => {
+                self.reach(Path::UnclosableLapsed);
+            }
+            (S::Closing { .. }, S::Paid { .. }) => self.reach(Path::UnclosablePaid),
+            _ => {}
         }
     }
 
@@ -483,6 +512,7 @@ impl World {
     fn count_attempt(&mut self, old: Option<&Attempt>, new: &Attempt) {
         use AttemptState as S;
         let Some(old) = old else { return };
+        self.count_unclosable(old, new);
         let direct = new.flow == Flow::Direct;
         let path = match (&old.state, &new.state) {
             (S::Closing { why: CloseWhy::Orphan, .. }, S::Paid { .. }) if !direct => {

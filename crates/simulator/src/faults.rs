@@ -134,13 +134,26 @@ faults! {
     IssuerFailsOnOne = "issuer_fails_on_one_channel", 0;
     /// One issuer's customers cannot pay anywhere.
     IssuerFailsOnAll = "issuer_fails_on_all_channels", 0;
+    /// All accounts at one provider fail together, or one after the other.
+    OutageOfProvider = "outage_of_all_accounts_at_a_provider", 0;
+    /// A customer is debited after the order's end; the provider gives it back and tells nobody.
+    DebitedLate = "debited_late_and_given_back_by_provider", 0;
+    /// The funding source refuses when an approved order is captured.
+    CaptureDeclined = "capture_declined", 0;
 }
 
 /// How many kinds there are.
 pub(crate) const FAULTS: usize = Fault::ALL.len();
 
-/// Kinds that a storm may have: all but the last ones, which only a crowd has.
-const STORMY: u32 = FAULTS as u32 - 5;
+/// Kinds that a storm may have: all but the last ones, which only a crowd or a bazaar has.
+const STORMY: u32 = FAULTS as u32 - 8;
+/// Kinds that were there before there were bazaars; their dice are the same in every seed.
+const OLD: usize = FAULTS - BAZAAR.len();
+
+/// Chances of a bazaar's own faults, in 10,000: for each provider, for each customer who comes
+/// after the end, for each capture.
+const BAZAAR: [(Fault, u32); 3] =
+    [(Fault::OutageOfProvider, 4_000), (Fault::DebitedLate, 5_000), (Fault::CaptureDeclined, 500)];
 
 /// Chances of a crowd's own faults, in 10,000 for each channel or issuer.
 const CROWD: [(Fault, u32); 7] = [
@@ -179,7 +192,7 @@ impl Weather {
     pub(crate) fn draw(dice: &mut Stream) -> Weather {
         let mut weather = Weather::calm();
         let calm = dice.percent(10);
-        for fault in Fault::ALL {
+        for fault in &Fault::ALL[..OLD] {
             let (here, strength) = (dice.percent(55), dice.below(4));
             let rate = fault.base_rate();
             let rate = match strength {
@@ -227,6 +240,16 @@ impl Weather {
             weather.rates[fault as usize] = rate;
         }
         weather
+    }
+
+    /// The same weather with a bazaar's own faults, unless it is calm.
+    pub(crate) fn of_bazaar(mut self) -> Weather {
+        if self.rates.iter().any(|rate| *rate > 0) {
+            for (fault, rate) in BAZAAR {
+                self.rates[fault as usize] = rate;
+            }
+        }
+        self
     }
 
     /// The one of `among` that strikes now, if any; one draw however many are possible.

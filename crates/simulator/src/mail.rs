@@ -41,8 +41,10 @@ impl World {
         if self.has(Plant::SuccessDropped) {
             return;
         }
-        let hint = self.slots[idx].orders[order].house == House::Stripe
-            && self.slots[idx].dice(Purpose::Mail).percent(30);
+        let house = self.slots[idx].orders[order].house;
+        // PayPal's word is never believed: it makes us ask.
+        let hint = house == House::Paypal
+            || (house == House::Stripe && self.slots[idx].dice(Purpose::Mail).percent(30));
         let says = if hint { Says::Hint } else { Says::Paid };
         if self.strike(idx, Purpose::Mail, &[Fault::NoticeStale]).is_some() {
             let ms = self.slots[idx].dice(Purpose::Mail).between(1_000, 2_400_000);
@@ -57,6 +59,11 @@ impl World {
         }
         // Refused by its codec: nothing reaches the engine.
         let _ = self.strike(idx, Purpose::Mail, &[Fault::NoticeForged]);
+    }
+
+    /// PayPal tells that a customer has approved.
+    pub(crate) fn mail_approval(&mut self, idx: usize, order: usize) {
+        self.post_all(idx, order, Says::Hint);
     }
 
     /// A false success about an order that nobody has paid.

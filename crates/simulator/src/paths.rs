@@ -156,6 +156,26 @@ paths! {
     IssuerSick = "issuer_fails_everywhere";
     /// No channel would take it.
     Unavailable = "no_channel_took_it";
+    /// A question of ours took the money of an approved order.
+    ApprovalCaptured = "approval_taken_by_our_call";
+    /// The answer to taking the money was lost, and asking again found it taken once.
+    CaptureRepeated = "lost_capture_found_by_asking_again";
+    /// The funding source refused when the money was to be taken.
+    CaptureDeclined = "capture_declined_then_approved_again";
+    /// An approved order that its payment does not want any more was left alone.
+    ApprovedAndLeft = "approval_not_wanted_and_not_taken";
+    /// A customer approved an old link after a switch.
+    ApprovedAfterSwitch = "approved_after_switch";
+    /// A customer approved after the payment's expiry.
+    ApprovedAfterExpiry = "approved_after_expiry";
+    /// An order that nobody can close lapsed at its own end.
+    UnclosableLapsed = "unclosable_order_lapsed";
+    /// An order that nobody can close was paid after the customer had gone elsewhere.
+    UnclosablePaid = "unclosable_order_paid_after_all";
+    /// A customer was debited after the order's end and given it back by the provider.
+    DebitedLate = "debited_late_and_given_back_by_provider";
+    /// A payment went on at another account of the same provider.
+    OtherAccount = "other_account_of_the_same_provider";
 }
 
 /// How many paths there are.

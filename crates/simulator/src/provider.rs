@@ -1,6 +1,6 @@
 //! Virtual providers: their own books of orders, captures and refunds, kept apart from ours.
 //!
-//! Three personalities, shaped like the real ones where it matters for money:
+//! Five personalities, shaped like the real ones where it matters for money:
 //! - **Alipay**: a code makes no trade until the customer scans it; until then query and close
 //!   say "not found" though the code can be paid. The order's own expiry is enforced.
 //! - **WeChat Pay**: close says yes to anything and only a query confirms it; paying takes a
@@ -8,6 +8,11 @@
 //!   the expiry.
 //! - **Stripe**: a direct charge happens in the call, idempotent by number; cancel is the
 //!   arbiter; nothing expires by itself.
+//! - **UnionPay**: a form that nobody calls for; there is no close, and a question only finds
+//!   what was paid. An order lapses at its own end, until which it can be paid whatever we do.
+//!   A customer who is debited after that gets it back from UnionPay, and nobody is told.
+//! - **PayPal**: customers approve, and no money moves by that; a question or a close that still
+//!   wants the order takes it. Nothing can be closed: what nobody takes is never taken.
 //!
 //! Nothing here knows of faults in the network; those are `wire`'s.
 
@@ -27,6 +32,8 @@ pub(crate) enum House {
     Alipay,
     Wechat,
     Stripe,
+    UnionPay,
+    Paypal,
 }
 
 /// An order in a provider's books.
@@ -63,6 +70,8 @@ pub(crate) struct Order {
     pub(crate) shown: bool,
     /// A customer means to pay it.
     pub(crate) courted: bool,
+    /// A call of ours took the money and nobody heard of it.
+    pub(crate) taken_unheard: bool,
 }
 
 /// Where an order stands at its provider.
@@ -73,6 +82,8 @@ pub(crate) enum State {
     /// Alipay: there is a code and no trade.
     Code,
     Payable,
+    /// PayPal: the customer has approved, and nothing was taken.
+    Approved,
     Processing,
     Captured,
     Closed,
@@ -136,6 +147,7 @@ impl Order {
             denied: false,
             shown: false,
             courted: false,
+            taken_unheard: false,
         }
     }
 
@@ -151,7 +163,7 @@ impl Order {
     pub(crate) fn create(&mut self, charge: Charge, now: Timestamp) -> Outcome<Created> {
         if self.state == State::Absent {
             self.state = match (self.flow, self.house, charge) {
-                (Flow::Presented, House::Alipay, _) => State::Code,
+                (Flow::Presented, House::Alipay | House::UnionPay, _) => State::Code,
                 (Flow::Presented, _, _) => State::Payable,
                 (Flow::Direct, _, Charge::Captured) => State::Captured,
                 (Flow::Direct, _, Charge::Working) => State::Processing,
@@ -162,10 +174,14 @@ impl Order {
             }
         }
         match self.state {
-            State::Absent | State::Code | State::Payable => Outcome::Ok(Created::Presented {
-                presentation: Presentation::QrCode { content: String::new() },
-                reference: None,
-            }),
+            State::Absent | State::Code | State::Payable | State::Approved => {
+                // Without its id nothing can be asked of PayPal.
+                let id = (self.house == House::Paypal).then(|| self.number.as_str().to_owned());
+                Outcome::Ok(Created::Presented {
+                    presentation: Presentation::QrCode { content: String::new() },
+                    reference: id,
+                })
+            }
             State::Processing => Outcome::Ok(Created::Processing { reference: None }),
             State::Captured => Outcome::Ok(Created::Paid(self.receipt())),
             State::Closed => Outcome::Ok(Created::NumberClosed),
@@ -176,14 +192,15 @@ impl Order {
     /// A query arrives. `deny`: it does not see a success yet.
     pub(crate) fn query(&mut self, deny: bool, now: Timestamp) -> OrderState {
         self.expire(now);
-        // Stripe and WeChat Pay know an order from its creation on and may see a success late;
-        // Alipay knows it from the scan on, and a direct charge from its success on.
-        let knows = self.house != House::Alipay && self.flow == Flow::Presented;
+        // Stripe, PayPal and WeChat Pay know an order from its creation on and may see a success
+        // late; Alipay knows it from the scan on, UnionPay and a direct charge from its success.
+        let late = matches!(self.house, House::Alipay | House::UnionPay);
+        let knows = !late && self.flow == Flow::Presented;
         match self.state {
             State::Captured if deny && knows => OrderState::Payable,
             State::Captured if deny => OrderState::NotFound,
             State::Absent | State::Code => OrderState::NotFound,
-            State::Payable => OrderState::Payable,
+            State::Payable | State::Approved => OrderState::Payable,
             State::Processing => OrderState::Processing,
             State::Captured if self.is_returned() => OrderState::PaidAndRefunded(self.receipt()),
             State::Captured => OrderState::Paid(self.receipt()),
@@ -199,7 +216,7 @@ impl Order {
         if self.state == State::Captured {
             return match self.house {
                 House::Wechat => CloseState::AlreadyPaid(None),
-                House::Alipay if deny => CloseState::NotFound,
+                House::Alipay | House::UnionPay if deny => CloseState::NotFound,
                 _ if self.is_returned() => CloseState::PaidAndRefunded(self.receipt()),
                 _ if mute => CloseState::AlreadyPaid(None),
                 _ => CloseState::AlreadyPaid(Some(self.receipt())),
@@ -211,7 +228,9 @@ impl Order {
             (State::Closed, _) => CloseState::Closed,
             (State::Absent, House::Wechat) => CloseState::Accepted,
             (State::Absent | State::Code, _) => CloseState::NotFound,
-            (State::Payable | State::Declined { .. } | State::Captured, _) => {
+            // Nothing is closed there, and nothing was taken.
+            (_, House::Paypal) => CloseState::NotTaken,
+            (State::Payable | State::Approved | State::Declined { .. } | State::Captured, _) => {
                 self.state = State::Closed;
                 if self.house == House::Wechat { CloseState::Accepted } else { CloseState::Closed }
             }
@@ -224,10 +243,10 @@ impl Order {
         if !matches!(self.state, State::Code | State::Payable) || !self.open_to_customers(now) {
             return false;
         }
-        if slow && self.house == House::Wechat {
-            self.state = State::Processing;
-        } else {
-            self.capture(now);
+        match self.house {
+            House::Paypal => self.state = State::Approved,
+            House::Wechat | House::UnionPay if slow => self.state = State::Processing,
+            _ => self.capture(now),
         }
         true
     }
@@ -253,14 +272,18 @@ impl Order {
 
     fn open_to_customers(&self, now: Timestamp) -> bool {
         match self.house {
-            House::Alipay => now < self.expires_at,
+            House::Alipay | House::UnionPay => now < self.expires_at,
             House::Wechat => now < self.expires_at + CASHIER_GRACE,
-            House::Stripe => true,
+            House::Stripe | House::Paypal => true,
         }
     }
 
     /// Whether money was captured under this order, or may still be.
     pub(crate) fn may_capture(&self, now: Timestamp) -> bool {
+        if self.house == House::Paypal {
+            // Only a call of ours takes it.
+            return false;
+        }
         let arriving = self.creates_coming > 0
             && (self.flow == Flow::Direct || self.open_to_customers(now))
             && self.state == State::Absent;
@@ -269,7 +292,11 @@ impl Order {
                 self.flow == Flow::Presented && self.open_to_customers(now)
             }
             State::Processing => true,
-            State::Absent | State::Captured | State::Closed | State::Declined { .. } => false,
+            State::Absent
+            | State::Approved
+            | State::Captured
+            | State::Closed
+            | State::Declined { .. } => false,
         };
         arriving || here
     }

@@ -14,6 +14,7 @@ use engine::{EngineError, Fresh, KeyedRequest, NewPayment};
 
 use crate::faults::Fault;
 use crate::paths::Path;
+use crate::provider::{House, State};
 use crate::stream::Purpose;
 use crate::world::{ARRIVALS_S, Event, Spawn, World};
 
@@ -105,6 +106,7 @@ impl World {
         // A crowd's payments are mostly alike, so that a channel sees enough of them.
         let alike = self.run.is_crowd() && !idx.is_multiple_of(4);
         let (token, methods) = if alike { (false, vec![Method::Alipay]) } else { (token, methods) };
+        let methods = if self.run.is_bazaar() { self.bazaar_methods(idx) } else { methods };
         let dice = self.slots[idx].dice(Purpose::Merchant);
         let expires_in_s = match dice.below(10) {
             0 => Some(60),
@@ -157,6 +159,18 @@ impl World {
             Client { money, methods, token, expires_in_s, manner, ..Client::default() };
         for (ms, does) in acts {
             self.plan_act(idx, ms, does);
+        }
+    }
+
+    /// What a bazaar's merchants offer: mostly what cannot be closed, or is taken by us.
+    fn bazaar_methods(&mut self, idx: usize) -> Vec<Method> {
+        match self.slots[idx].dice(Purpose::Merchant).below(10) {
+            0..=2 => vec![Method::UnionPay],
+            3..=5 => vec![Method::Paypal],
+            6 => vec![Method::UnionPay, Method::Paypal],
+            7 => vec![Method::Paypal, Method::UnionPay, Method::Alipay],
+            8 => vec![Method::UnionPay, Method::Card],
+            _ => vec![Method::Paypal, Method::Card],
         }
     }
 
@@ -344,7 +358,9 @@ impl World {
     /// An order came to be whose code the merchant may never hear of; somebody may pay it all
     /// the same.
     pub(crate) fn court_orphan(&mut self, idx: usize, at: usize) {
-        if self.strike(idx, Purpose::Customer, &[Fault::OrphanPaid]).is_none() {
+        // A form or a link that never left us is nobody's to pay.
+        let home = matches!(self.slots[idx].orders[at].house, House::UnionPay | House::Paypal);
+        if home || self.strike(idx, Purpose::Customer, &[Fault::OrphanPaid]).is_none() {
             return;
         }
         let ms = self.slots[idx].dice(Purpose::Customer).between(4_500, 60_000);
@@ -368,10 +384,14 @@ impl World {
         let expired = now >= order.expires_at;
         if !order.pay(slow, now) {
             self.say(idx, || format!("customer cannot pay order {}", at + 1));
+            self.debit_late(idx, at, expired);
             return;
         }
-        let captured = order.is_captured();
+        let (captured, approved) = (order.is_captured(), order.state == State::Approved);
         self.say(idx, || format!("customer pays order {}", at + 1));
+        if approved {
+            return self.approved(idx, at, old, expired);
+        }
         if old {
             self.reach(Path::PaidOldCode);
         }
@@ -383,6 +403,31 @@ impl World {
         } else {
             let ms = self.slots[idx].dice(Purpose::Customer).between(300, 20_000);
             self.after_ms(ms, Event::Settle(idx as u32, at as u16));
+        }
+    }
+
+    /// A customer has approved at PayPal; no money has moved.
+    fn approved(&mut self, idx: usize, at: usize, old: bool, expired: bool) {
+        if old {
+            self.reach(Path::ApprovedAfterSwitch);
+        }
+        if expired {
+            self.reach(Path::ApprovedAfterExpiry);
+        }
+        self.mail_approval(idx, at);
+    }
+
+    /// UnionPay's customer paid at a bank that was too slow: the debit came after the order's
+    /// end, UnionPay gives it back within days, and nobody is told. Our books must not hear of
+    /// it, so here it leaves no trace but its name.
+    fn debit_late(&mut self, idx: usize, at: usize, expired: bool) {
+        let order = &self.slots[idx].orders[at];
+        if !expired || order.house != House::UnionPay || order.is_captured() {
+            return;
+        }
+        if self.strike(idx, Purpose::Customer, &[Fault::DebitedLate]).is_some() {
+            self.say(idx, || format!("order {} is debited late and given back", at + 1));
+            self.reach(Path::DebitedLate);
         }
     }
 

@@ -56,9 +56,9 @@ struct Sim {
 impl Sim {
     fn new(run: Run) -> Sim {
         let rescue = run.rescue;
+        let mut options = crate::wire::options(run.is_bazaar());
         let shared = Shared::new(World::new(run));
         let executor = Executor::new(Arc::clone(&shared));
-        let mut options = crate::wire::options();
         if let Some(rescue) = rescue {
             options = rescue.options(options);
         }

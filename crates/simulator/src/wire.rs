@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    Answer, ChannelId, CloseState, CloseWhy, Created, Currency, Flow, Method, Money, Operation,
-    OrderState, Outcome, ProviderOrderNo, RefundState, Timestamp,
+    Answer, ChannelId, CloseState, CloseWhy, Created, Currency, Decline, Flow, Method, Money,
+    Operation, OrderState, Outcome, ProviderOrderNo, RefundState, Timestamp,
 };
 use engine::Caller;
 use providers::{AmountLimits, Capabilities, Resend};
@@ -45,18 +45,27 @@ const NAMES: [(&str, House); 4] = [
     ("stripe-spare", House::Stripe),
 ];
 
-/// The channels of every world.
-pub(crate) fn channels() -> Vec<Channel> {
+/// What a bazaar has besides: two accounts each at two more providers.
+const BAZAAR_NAMES: [(&str, House); 4] = [
+    ("unionpay-main", House::UnionPay),
+    ("unionpay-spare", House::UnionPay),
+    ("paypal-main", House::Paypal),
+    ("paypal-spare", House::Paypal),
+];
+
+/// The channels of a world.
+pub(crate) fn channels(bazaar: bool) -> Vec<Channel> {
+    let more: &[_] = if bazaar { &BAZAAR_NAMES } else { &[] };
     let make = |(name, house): &(&str, House)| {
         let id = ChannelId::new(name).ok()?;
         Some(Channel { id, house: *house, outage: None, planned: None })
     };
-    NAMES.iter().filter_map(make).collect()
+    NAMES.iter().chain(more).filter_map(make).collect()
 }
 
 /// What the engine is told of the channels.
-pub(crate) fn options() -> engine::Options {
-    let channels = channels().into_iter().map(|c| engine::Channel {
+pub(crate) fn options(bazaar: bool) -> engine::Options {
+    let channels = channels(bazaar).into_iter().map(|c| engine::Channel {
         id: c.id,
         capabilities: capabilities(c.house),
         call_timeout: Duration::from_secs(4),
@@ -77,12 +86,19 @@ fn capabilities(house: House) -> Capabilities {
                 (Method::WechatPay, Flow::Presented),
             ],
         ),
+        House::UnionPay => ("unionpay", vec![(Method::UnionPay, Flow::Presented)]),
+        House::Paypal => ("paypal", vec![(Method::Paypal, Flow::Presented)]),
     };
     Capabilities {
         amounts: AmountLimits::same(&[Currency::CNY], 1, 10_000_000),
         resend_create: match house {
             House::Alipay => Resend::Never,
-            House::Wechat | House::Stripe => Resend::WhileOpen,
+            _ => Resend::WhileOpen,
+        },
+        closing: match house {
+            House::UnionPay => providers::Closing::LapseOnly,
+            House::Paypal => providers::Closing::NeverCaptured,
+            _ => providers::Closing::Proven,
         },
         ..Capabilities::plain(provider, methods, &[Currency::CNY])
     }
@@ -93,6 +109,8 @@ pub(crate) struct Flight {
     idx: usize,
     order: usize,
     what: What,
+    /// The payment still wanted the money when it was sent.
+    wanted: bool,
     /// It takes effect when it arrives.
     effect: bool,
     /// Nobody hears its answer, for this reason.
@@ -173,6 +191,14 @@ fn fault(code: &str) -> domain::Fault {
     domain::Fault::new(code, "simulated")
 }
 
+/// Whether the payment of an order that is asked about still wants its money.
+fn is_wanted(op: &Operation) -> bool {
+    match op {
+        Operation::Query(order) | Operation::Close(order, _) => order.wanted,
+        _ => false,
+    }
+}
+
 /// Faults that may strike any call.
 const CALL_FAULTS: [Fault; 8] = [
     Fault::NotSent,
@@ -200,6 +226,9 @@ impl World {
         if let Some(answer) = self.planted_answer(idx, order, op) {
             return Sent::Refused(answer);
         }
+        if let Some(answer) = self.answered_at_home(idx, order, op) {
+            return Sent::Refused(answer);
+        }
         if matches!(op, Operation::Close(..)) {
             // Trying counts (rule 5); whether it gets through is not in anybody's hands.
             self.slots[idx].orders[order].closes += 1;
@@ -214,6 +243,24 @@ impl World {
         self.note_sent(idx, order, op);
         let what = self.what(idx, op);
         self.fly(proc, idx, order, what, op, until)
+    }
+
+    /// What a codec answers without a call: PayPal's order whose id we never learned has a link
+    /// that nobody was shown, and nobody can take its money.
+    fn answered_at_home(&mut self, idx: usize, order: usize, op: &Operation) -> Option<Answer> {
+        let of = match op {
+            Operation::Query(of) | Operation::Close(of, _) => of,
+            _ => return None,
+        };
+        if self.slots[idx].orders[order].house != House::Paypal || of.reference.is_some() {
+            return None;
+        }
+        self.slots[idx].orders[order].closes += 1;
+        self.say(idx, || format!("{} of {}: its id was never learned", op.name(), of.number));
+        Some(match op {
+            Operation::Close(..) => Answer::Close(Outcome::Ok(CloseState::Closed)),
+            _ => Answer::Query(Outcome::Ok(OrderState::NotFound)),
+        })
     }
 
     fn what(&mut self, idx: usize, op: &Operation) -> What {
@@ -263,10 +310,12 @@ impl World {
         until: Timestamp,
     ) -> Sent {
         let deadline = self.true_time(proc, until).max(self.now);
-        let struck = self.call_fault(idx, order);
+        let union = self.slots[idx].orders[order].house == House::UnionPay;
+        let formed = union && matches!(what, What::Create);
+        let struck = self.call_fault(idx, order, formed);
         let dice = self.slots[idx].dice(Purpose::Network);
         let slow = struck == Some(Fault::SlowCall);
-        let quick = dice.between(20, 400);
+        let quick = if formed { 1 } else { dice.between(20, 400) };
         let trip = if slow { dice.between(2_000, 8_000) } else { quick };
         let hold = dice.between(0, HOLD_S * 1_000);
         let here = dice.between(1, trip.max(2));
@@ -280,6 +329,7 @@ impl World {
             idx,
             order,
             what,
+            wanted: is_wanted(op),
             effect: true,
             mute: None,
             answer: None,
@@ -338,13 +388,17 @@ impl World {
         Sent::Away { flight, answered_at }
     }
 
-    fn call_fault(&mut self, idx: usize, order: usize) -> Option<Fault> {
+    /// What befalls a call. A form is made at home (`formed`): nothing can befall it.
+    fn call_fault(&mut self, idx: usize, order: usize, formed: bool) -> Option<Fault> {
         let channel = self.slots[idx].orders[order].channel;
         if let Some(rescue) = self.run.rescue.filter(|_| channel == 0) {
             let roll = self.slots[idx].dice(Purpose::Network).below(100);
             return rescue.strikes(self.elapsed_us(), roll);
         }
         let drawn = self.strike(idx, Purpose::Network, &CALL_FAULTS);
+        if formed {
+            return None;
+        }
         match self.channels[channel].outage {
             _ if self.shuns(idx, channel) => Some(Fault::NotSent),
             Some(Fault::OutageRefused | Fault::OutageFlaps) => Some(Fault::NotSent),
@@ -385,11 +439,19 @@ impl World {
 
     /// A call arrives at its provider and takes effect.
     pub(crate) fn arrive(&mut self, flight: u32) {
-        let Flight { idx, order, .. } = self.flights[flight as usize];
+        let Flight { idx, order, wanted, .. } = self.flights[flight as usize];
+        let mute = self.flights[flight as usize].mute;
         let what = std::mem::replace(&mut self.flights[flight as usize].what, What::Query);
+        let declined = match what {
+            What::Query | What::Close(_) => self.take(idx, order, wanted, mute.is_some()),
+            _ => None,
+        };
         let answer = match &what {
             What::Create => Answer::Create(self.arrive_create(idx, order)),
-            What::Query => Answer::Query(self.arrive_query(idx, order)),
+            What::Query => Answer::Query(match declined {
+                Some(decline) => Outcome::Ok(OrderState::Declined(decline)),
+                None => self.arrive_query(idx, order),
+            }),
             What::Close(why) => Answer::Close(self.arrive_close(idx, order, *why)),
             What::Refund(number, minor) => {
                 Answer::Refund(self.arrive_refund(idx, order, number, *minor))
@@ -398,7 +460,6 @@ impl World {
                 Answer::QueryRefund(self.arrive_query_refund(idx, order, number))
             }
         };
-        let mute = self.flights[flight as usize].mute;
         self.say(idx, || match mute {
             Some(why) => format!("provider: {answer:?}, but nobody hears it ({why})"),
             None => format!("provider: {answer:?}"),
@@ -406,6 +467,42 @@ impl World {
         if mute.is_none() {
             self.flights[flight as usize].answer = Some(answer);
         }
+    }
+
+    /// A question or a close of PayPal's finds an approved order: one that still wants it takes
+    /// the money, and nothing else does. `unheard`: nobody hears the answer. The funding source
+    /// may refuse, and the customer approves again.
+    fn take(&mut self, idx: usize, at: usize, wanted: bool, unheard: bool) -> Option<Decline> {
+        let order = &self.slots[idx].orders[at];
+        if order.house != House::Paypal {
+            return None;
+        }
+        match (order.state, wanted) {
+            (State::Captured, true) if order.taken_unheard => {
+                self.reach(Path::CaptureRepeated);
+                return None;
+            }
+            (State::Approved, false) => {
+                self.reach(Path::ApprovedAndLeft);
+                return None;
+            }
+            (State::Approved, true) => {}
+            _ => return None,
+        }
+        if self.strike(idx, Purpose::Network, &[Fault::CaptureDeclined]).is_some() {
+            self.slots[idx].orders[at].state = State::Payable;
+            self.reach(Path::CaptureDeclined);
+            let again = self.slots[idx].dice(Purpose::Customer).between(2_000, 60_000);
+            self.after_ms(again, Event::Customer(idx as u32, at as u16));
+            return Some(crate::provider::decline(true));
+        }
+        let now = self.now;
+        let order = &mut self.slots[idx].orders[at];
+        order.capture(now);
+        order.taken_unheard = unheard;
+        self.reach(Path::ApprovalCaptured);
+        self.captured(idx, at);
+        None
     }
 
     fn arrive_create(&mut self, idx: usize, at: usize) -> Outcome<Created> {
@@ -633,6 +730,32 @@ impl World {
                 self.channels[channel].planned = Some(fault);
                 let at = |s: i64| self.start + Duration::from_secs(s.unsigned_abs());
                 let (begin, end) = (at(from), at(from + length));
+                self.schedule(begin, Event::Outage(channel as u8, true));
+                self.schedule(end, Event::Outage(channel as u8, false));
+            }
+        }
+    }
+
+    /// Outages of a bazaar's providers: all accounts at once, or one a little after the other.
+    pub(crate) fn draw_provider_outages(&mut self) {
+        let mut dice = Stream::new(self.run.seed, Purpose::Weather, 5);
+        for house in [House::UnionPay, House::Paypal] {
+            let struck = self.weather.strike(&[Fault::OutageOfProvider], &mut dice);
+            let from = dice.between(0, FAULTS_WINDOW_S * 2 / 3);
+            let (length, step) = (dice.between(30, 300), dice.between(0, 1) * dice.between(1, 20));
+            let hangs = dice.percent(50);
+            if struck.filter(|fault| !self.run.calm.contains(fault)).is_none() {
+                continue;
+            }
+            self.counts.faults[Fault::OutageOfProvider as usize] += 1;
+            let accounts: Vec<usize> =
+                (0..self.channels.len()).filter(|at| self.channels[*at].house == house).collect();
+            for (nth, channel) in (0_i64..).zip(accounts) {
+                let fault = if hangs { Fault::OutageHangs } else { Fault::OutageRefused };
+                self.channels[channel].planned = Some(fault);
+                let at = |s: i64| self.start + Duration::from_secs(s.unsigned_abs());
+                let begin = from + nth * step;
+                let (begin, end) = (at(begin), at(begin + length));
                 self.schedule(begin, Event::Outage(channel as u8, true));
                 self.schedule(end, Event::Outage(channel as u8, false));
             }

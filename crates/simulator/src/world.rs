@@ -40,6 +40,9 @@ const STORM_EVERY: u64 = 8;
 /// Every so manieth seed is a crowd: enough traffic that health learns what is usual, and
 /// faults that only many payments together show.
 const CROWD_EVERY: u64 = 8;
+/// Every so manieth seed is a bazaar: providers without a close call and providers where a call
+/// of ours takes the money, with two accounts each. No older seed with a name is one.
+const BAZAAR_EVERY: u64 = 8;
 /// How many times as many payments a crowd has.
 const CROWD: usize = 10;
 /// How often a process looks at health while nothing is slow.
@@ -74,6 +77,11 @@ impl Run {
     /// Whether this seed is a crowd.
     pub(crate) fn is_crowd(&self) -> bool {
         self.rescue.is_none() && self.seed % CROWD_EVERY == CROWD_EVERY - 7
+    }
+
+    /// Whether this seed is a bazaar.
+    pub(crate) fn is_bazaar(&self) -> bool {
+        self.rescue.is_none() && self.seed.is_multiple_of(BAZAAR_EVERY)
     }
 
     /// How many payments there are in all.
@@ -286,6 +294,12 @@ impl World {
         if run.is_crowd() {
             weather = Weather::draw_crowd(&mut Stream::new(run.seed, Purpose::Weather, 3));
         }
+        if run.is_bazaar() {
+            if run.seed / BAZAAR_EVERY % 3 == 2 {
+                weather = Weather::draw_storm(&mut Stream::new(run.seed, Purpose::Weather, 2));
+            }
+            weather = weather.of_bazaar();
+        }
         if run.healthy {
             weather = Weather::calm();
         }
@@ -306,7 +320,7 @@ impl World {
             spawns: Vec::new(),
             doomed: Vec::new(),
             timed_wait: false,
-            channels: crate::wire::channels(),
+            channels: crate::wire::channels(run.is_bazaar()),
             sick: Vec::new(),
             flights: Vec::new(),
             letters: Vec::new(),
@@ -354,6 +368,9 @@ impl World {
         self.draw_outages(dice);
         if self.run.is_crowd() {
             self.draw_crowd_outages();
+        }
+        if self.run.is_bazaar() {
+            self.draw_provider_outages();
         }
     }
 

@@ -17,9 +17,11 @@ mod memory;
 mod rows;
 mod seam;
 mod sqlite;
+mod versions;
 
 pub use memory::MemoryStore;
 pub use seam::*;
 #[cfg(feature = "faults")]
 pub use sqlite::{CommitFault, Faults};
 pub use sqlite::{Purged, SqliteOptions, SqliteStore};
+pub use versions::{NewVersion, Version, VersionState, Versions};

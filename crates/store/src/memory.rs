@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     AuditLine, Change, Claim, Commit, Conflict, Filter, Message, MessageEnd, MessageState,
-    RequestRecord, Store, StoreError, rows,
+    NewVersion, RequestRecord, Store, StoreError, Version, VersionState, Versions, rows,
 };
 
 /// The books in memory. Gone when it is dropped.
@@ -35,6 +35,7 @@ struct Books {
     message_wakes: BTreeSet<(Timestamp, String)>,
     controls: Controls,
     audit: Vec<AuditLine>,
+    versions: Vec<Version>,
 }
 
 #[derive(Debug)]
@@ -412,5 +413,69 @@ impl Store for MemoryStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+impl Books {
+    fn version_in(&self, state: VersionState) -> Option<u64> {
+        self.versions.iter().find(|v| v.new.state == state).map(|v| v.version)
+    }
+
+    /// What is live is so no longer.
+    fn supersede(&mut self) {
+        let live = self.versions.iter_mut().filter(|v| v.new.state == VersionState::Live);
+        live.for_each(|version| version.new.state = VersionState::Superseded);
+    }
+}
+
+#[async_trait]
+impl Versions for MemoryStore {
+    async fn add_version(
+        &self,
+        new: NewVersion,
+        audit: AuditLine,
+    ) -> Result<Option<u64>, StoreError> {
+        let mut books = self.books();
+        let is_staged = books.version_in(VersionState::Staged).is_some();
+        if is_staged || books.version_in(VersionState::Live) != new.parent {
+            return Ok(None);
+        }
+        if new.state == VersionState::Live {
+            books.supersede();
+        }
+        let version = books.versions.len() as u64 + 1;
+        books.versions.push(Version { version, new, cause: None });
+        books.audit.push(audit);
+        Ok(Some(version))
+    }
+
+    async fn settle_version(
+        &self,
+        version: u64,
+        end: VersionState,
+        cause: Option<String>,
+        audit: AuditLine,
+    ) -> Result<bool, StoreError> {
+        let mut books = self.books();
+        if books.version_in(VersionState::Staged) != Some(version) {
+            return Ok(false);
+        }
+        if end == VersionState::Live {
+            books.supersede();
+        }
+        if let Some(staged) = books.versions.iter_mut().find(|v| v.version == version) {
+            staged.new.state = end;
+            staged.cause = cause;
+        }
+        books.audit.push(audit);
+        Ok(true)
+    }
+
+    async fn version(&self, version: u64) -> Result<Option<Version>, StoreError> {
+        Ok(self.books().versions.iter().find(|v| v.version == version).cloned())
+    }
+
+    async fn versions(&self, limit: usize) -> Result<Vec<Version>, StoreError> {
+        Ok(self.books().versions.iter().rev().take(limit).cloned().collect())
     }
 }

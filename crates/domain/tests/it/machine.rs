@@ -1,5 +1,7 @@
 //! Every attempt state against every fact, legal and illegal; and the payment's own edges.
 
+use std::time::Duration;
+
 use domain::*;
 
 use crate::support::*;
@@ -58,6 +60,7 @@ fn facts() -> Vec<(&'static str, Fact)> {
         ("close paid, no receipt", closed(Outcome::Ok(CloseState::AlreadyPaid(None)))),
         ("close refunded", closed(Outcome::Ok(CloseState::PaidAndRefunded(receipt())))),
         ("close not found", closed(Outcome::Ok(CloseState::NotFound))),
+        ("close not taken", closed(Outcome::Ok(CloseState::NotTaken))),
         ("close unknown", closed(Outcome::Unknown(fault()))),
     ]
 }
@@ -88,6 +91,7 @@ close paid              paid            paid            paid       paid    paid 
 close paid, no receipt  .               .               .          .       .        .        .       .         .       .
 close refunded          paid            paid            paid       paid    paid     paid     paid    paid      paid    .
 close not found         .               .               .          .       .        .        .       .         .       .
+close not taken         .               .               .          .       .        .        .       .         .       .
 close unknown           .               .               .          .       .        .        .       .         .       .
 ";
 
@@ -262,6 +266,30 @@ fn rule_2_an_approval_is_wanted_only_by_the_attempt_that_the_customer_holds() {
     assert!(apply(&shown, Fact::Elapsed(Task::Expire), at(900)).wants(1), "it came in time");
     let paid = Fact::Noticed { attempt: 1, state: OrderState::Paid(receipt()) };
     assert!(!apply(&shown, paid, at(2)).wants(1));
+}
+
+/// That nothing was taken proves something only once no call of ours can be under way any more
+/// that was to take it; and from the first such answer on none is made.
+#[test]
+fn rule_5_what_was_not_taken_is_closed_when_no_call_of_ours_can_arrive_any_more() {
+    let code = begin(&open(), Method::Alipay, at(0));
+    let shown =
+        apply(&code, Fact::Created { attempt: 1, outcome: Outcome::Ok(presented()) }, at(1));
+    let said = Fact::CloseAnswered { attempt: 1, outcome: Outcome::Ok(CloseState::NotTaken) };
+    let leaving = apply(&shown, Fact::SwitchAsked, at(2));
+    let first = apply(&leaving, said.clone(), at(3));
+    assert!(!first.wants(1), "from now on no call takes it");
+    assert!(first.may_attempt(Flow::Presented, at(3)).is_ok(), "rule 2 is the guard");
+    assert!(first.may_attempt(Flow::Direct, at(3)).is_err(), "rule 3: a call may be under way");
+    let settled = at(3) + policy().not_found_settles * 2;
+    assert_eq!(first.due(&policy()), Some((settled, Task::Close(1))));
+    let early = apply(&first, said.clone(), settled - Duration::from_secs(1));
+    assert_eq!(name(&early.attempts[0].state), "closing_shown");
+    let closed = apply(&early, said, settled);
+    assert_eq!(name(&closed.attempts[0].state), "closed");
+    assert!(closed.may_attempt(Flow::Direct, settled).is_ok());
+    let paid = Fact::Noticed { attempt: 1, state: OrderState::Paid(receipt()) };
+    assert_eq!(apply(&early, paid, settled).status(), Status::Paid, "it was under way");
 }
 
 #[test]

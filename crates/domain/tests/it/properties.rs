@@ -31,7 +31,7 @@ fn act() -> impl Strategy<Value = Act> {
         4 => (n.clone(), 0..8_u8).prop_map(|(a, o)| Act::Created(a, o)),
         3 => (n.clone(), 0..8_u8).prop_map(|(a, o)| Act::Queried(a, o)),
         2 => (n.clone(), 0..4_u8).prop_map(|(a, o)| Act::Noticed(a, o)),
-        3 => (n.clone(), 0..8_u8).prop_map(|(a, o)| Act::Closed(a, o)),
+        3 => (n.clone(), 0..9_u8).prop_map(|(a, o)| Act::Closed(a, o)),
         1 => Just(Act::Switch),
         1 => Just(Act::Cancel),
         6 => Just(Act::Due),
@@ -80,6 +80,7 @@ fn closed(o: u8) -> Outcome<CloseState> {
         4 => Outcome::Ok(CloseState::PaidAndRefunded(receipt())),
         5 => Outcome::Ok(CloseState::NotFound),
         6 => Outcome::Rejected(fault()),
+        7 => Outcome::Ok(CloseState::NotTaken),
         _ => Outcome::Unknown(fault()),
     }
 }

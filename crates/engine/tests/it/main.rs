@@ -7,4 +7,5 @@ mod capabilities;
 mod health;
 mod scenarios;
 mod trials;
+mod tried;
 mod world;

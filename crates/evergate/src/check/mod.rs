@@ -16,8 +16,6 @@ use crate::config::Config;
 use crate::lang::Lang;
 use crate::wire;
 
-/// A certificate that ends within this is worth a warning.
-const NEAR_END: Duration = Duration::from_secs(30 * 86_400);
 /// Clock differences in seconds that are worth a warning, and an error: WeChat Pay refuses
 /// requests that are off by 5 minutes.
 const SKEW_S: (i64, i64) = (30, 240);
@@ -82,8 +80,16 @@ async fn channel(
     found: &mut Findings,
 ) {
     let notify = ChannelSettings::default_notify_url(&config.public_url(), id);
+    let mut settings = settings.clone();
+    if let Err(mistakes) = settings.run_commands(id) {
+        for error in mistakes {
+            found.mistake(&args.config, id.as_str(), config.placed(error));
+        }
+        return;
+    }
+    let near = near_end(config);
     for certificate in settings.certificates() {
-        judge_certificate(id, &certificate, crate::clock::now(), found);
+        judge_certificate(id, &certificate, crate::clock::now(), near, found);
     }
     let (codec, limits) = match settings.build(id, &notify) {
         Ok(built) => built,
@@ -101,7 +107,7 @@ async fn channel(
     }
     let driver = crate::clock::driver();
     match driver.set_channel(id.clone(), codec, &limits) {
-        Ok(()) => ask(&driver, &wire::target(id, settings, &limits), found).await,
+        Ok(()) => ask(&driver, &wire::target(id, &settings, &limits), near, found).await,
         Err(error) => {
             let fix = "install the system's TLS certificates (Debian: ca-certificates), or set \
                        ca_file";
@@ -110,10 +116,17 @@ async fn channel(
     }
 }
 
+/// A certificate that ends within this is worth a warning: the farthest level that is told of.
+fn near_end(config: &Config) -> Duration {
+    let days = config.changes.certificate_days.iter().copied().max().unwrap_or(30);
+    Duration::from_secs(u64::from(days) * 86_400)
+}
+
 fn judge_certificate(
     id: &ChannelId,
     certificate: &CertificateInfo,
     now: Timestamp,
+    near: Duration,
     found: &mut Findings,
 ) {
     let lang = found.lang;
@@ -129,7 +142,7 @@ fn judge_certificate(
     } else if now >= certificate.not_after {
         let text = lang.pick(format!("ended on {until}"), format!("已于 {until} 过期"));
         found.error(id.as_str(), &certificate.name, text, renew);
-    } else if now + NEAR_END >= certificate.not_after {
+    } else if now + near >= certificate.not_after {
         let left = days(now, certificate.not_after);
         let text = lang.pick(
             format!("ends on {until}, in {left} days"),
@@ -148,7 +161,7 @@ fn day(at: Timestamp) -> String {
 }
 
 /// Looks at the provider layer by layer, and says how far it came.
-async fn ask(driver: &Driver, target: &Target, found: &mut Findings) {
+async fn ask(driver: &Driver, target: &Target, near: Duration, found: &mut Findings) {
     let id = &target.channel;
     let probed = layers::probe(driver, target, crate::clock::now()).await;
     judge_probe(id, &probed, found);
@@ -159,7 +172,7 @@ async fn ask(driver: &Driver, target: &Target, found: &mut Findings) {
             not_before: Timestamp::EPOCH,
             not_after: ending.not_after,
         };
-        judge_certificate(id, &certificate, probed.at, found);
+        judge_certificate(id, &certificate, probed.at, near, found);
     }
     if let Some(skew) = probed.clock_skew_s {
         judge_clock(id, skew, found);
@@ -222,7 +235,8 @@ mod tests {
         };
         let mut found = Findings::new(Lang::En);
         let id = ChannelId::new("wechat-main").unwrap();
-        judge_certificate(&id, &certificate, day(0), &mut found);
+        let near = Duration::from_secs(30 * 86_400);
+        judge_certificate(&id, &certificate, day(0), near, &mut found);
         found.worst()
     }
 

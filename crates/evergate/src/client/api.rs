@@ -142,10 +142,16 @@ fn refused(status: u16, problem: &Value) -> ApiError {
     let kind = text("type").rsplit('/').next().unwrap_or("").to_owned();
     let (title, detail, fix) = (text("title"), text("detail"), text("fix"));
     let mut parts: Vec<String> = Vec::new();
-    match problem["errors"].as_array().filter(|errors| errors.len() > 1) {
+    let placed = |error: &Value| error["line"].is_u64();
+    let many = |errors: &&Vec<Value>| errors.len() > 1 || errors.iter().any(placed);
+    match problem["errors"].as_array().filter(many) {
         Some(errors) => parts.extend(errors.iter().map(|error| {
             let text = |name: &str| error[name].as_str().unwrap_or("").to_owned();
-            format!("{}: {}; {}", text("field"), text("rule"), text("fix"))
+            let place = match (error["line"].as_u64(), error["column"].as_u64()) {
+                (Some(line), Some(column)) => format!("{line}:{column}: "),
+                _ => String::new(),
+            };
+            format!("{place}{}: {}; {}", text("field"), text("rule"), text("fix"))
         })),
         None => parts.extend([detail, fix].into_iter().filter(|part| !part.is_empty())),
     }
@@ -177,6 +183,12 @@ mod tests {
         });
         let told = refused(404, &problem).to_string();
         assert_eq!(told, "there is no such payment; check the id (HTTP 404, not-found)");
+        let problem = serde_json::json!({
+            "type": "/problems/invalid-request",
+            "errors": [{ "field": "log.format", "rule": "no", "fix": "yes", "line": 3, "column": 1 }],
+        });
+        let told = refused(422, &problem).to_string();
+        assert!(told.starts_with("3:1: log.format: no; yes"), "{told}");
         assert!(refused(502, &Value::Null).to_string().contains("HTTP 502"));
     }
 }

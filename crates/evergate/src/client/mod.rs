@@ -2,6 +2,7 @@
 
 mod api;
 mod capabilities;
+mod config;
 mod route;
 mod show;
 mod signals;
@@ -11,6 +12,7 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 pub use api::{Api, ApiError};
+pub use config::config;
 pub use route::route;
 pub(crate) use show::table;
 pub use signals::{maintenance, signals};

@@ -127,7 +127,46 @@ fn all(value: &Value, lang: Lang) -> String {
     if !list(value, "maintenance").is_empty() {
         parts.push(planned(list(value, "maintenance"), lang));
     }
+    if !list(value, "certificates").is_empty() {
+        parts.push(certificates(list(value, "certificates"), lang));
+    }
+    if !list(value, "notes").is_empty() {
+        parts.push(notes(list(value, "notes"), lang));
+    }
     parts.join("\n")
+}
+
+fn certificates(found: &[Value], lang: Lang) -> String {
+    let mut table = table(lang.pick(
+        ["certificate", "of", "subject", "ends", "days", "level"],
+        ["证书", "配置项", "主体", "到期时间", "剩余天数", "级别"],
+    ));
+    for one in found {
+        let level = match (one["level"].as_str(), one["within_days"].as_u64()) {
+            (Some("expired"), _) => lang.pick("has ended", "已过期").to_owned(),
+            (_, Some(days)) => lang.pick(format!("within {days} days"), format!("{days} 天内到期")),
+            _ => lang.pick("good", "正常").to_owned(),
+        };
+        let plain = ["channel", "name", "subject", "not_after", "days_left"];
+        let [channel, name, subject, ends, days] = plain.map(|name| text(one, name));
+        table.add_row([channel, name, subject, ends, days, level]);
+    }
+    table.to_string()
+}
+
+fn notes(found: &[Value], lang: Lang) -> String {
+    let mut table = table(lang.pick(["configuration", "at", "note"], ["配置", "时间", "说明"]));
+    for note in found {
+        let kind = match note["kind"].as_str() {
+            Some("reload_failed") => lang.pick("reload failed", "重新加载失败"),
+            Some("not_saved") => lang.pick("not saved", "未写入文件"),
+            Some("not_drained") => lang.pick("not drained", "无法收尾"),
+            Some("rolled_back") => lang.pick("rolled back", "已回滚"),
+            _ => "–",
+        };
+        table.add_row([kind.to_owned(), text(note, "at"), text(note, "text")]);
+    }
+    table.to_string()
 }
 
 fn probes(found: &[Value], lang: Lang) -> String {

@@ -21,8 +21,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use model::{
-    ApiKeySection, LogFormat, LogSection, MerchantSection, PolicySection, ServerSection,
-    StoreSection,
+    ApiKeySection, ConfigSection, LogFormat, LogSection, MerchantSection, PolicySection,
+    ServerSection, StoreSection,
 };
 use read::Reader;
 pub use signals::SignalsSections;
@@ -54,8 +54,23 @@ pub struct Config {
     pub guide: Guide,
     /// `[probes]`, `[[maintenance]]`, `[[status_feeds]]` and `[[downtime_senders]]`
     pub signals: SignalsSections,
+    /// `[config]`
+    pub changes: ConfigSection,
+    /// What it was read from.
+    pub source: Source,
     /// Where things are written, so that later mistakes can say so.
     places: Places,
+}
+
+/// What a configuration was read from. The text may hold secrets, so it does not print itself.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The whole text.
+    pub text: providers::Secret,
+    /// What relative paths are relative to.
+    pub folder: PathBuf,
+    /// The file; `None` when the text came in another way.
+    pub file: Option<PathBuf>,
 }
 
 /// The place of every channel's table and keys: channel, key, line and column.
@@ -120,7 +135,10 @@ impl Config {
             }],
         })?;
         let folder = file.parent().unwrap_or(Path::new(""));
-        Config::parse(&text, folder).map_err(|found| Mistakes { file: file.to_owned(), found })
+        let mut config = Config::parse(&text, folder)
+            .map_err(|found| Mistakes { file: file.to_owned(), found })?;
+        config.source.file = Some(file.to_owned());
+        Ok(config)
     }
 
     /// Reads a text.
@@ -162,7 +180,8 @@ impl Config {
         let near = || {
             // A key given as `private_key_file` is spoken of as `private_key`.
             let given = |p: &&(String, String, usize, usize)| {
-                p.1.strip_prefix(key).is_some_and(|rest| matches!(rest, "_file" | "_env"))
+                p.1.strip_prefix(key)
+                    .is_some_and(|rest| matches!(rest, "_file" | "_env" | "_command"))
             };
             let table = |p: &&(String, String, usize, usize)| p.1.is_empty();
             let places = || self.places.iter().filter(of_channel);
@@ -174,7 +193,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "server",
     "store",
     "log",
@@ -188,6 +207,7 @@ const SECTIONS: [&str; 13] = [
     "maintenance",
     "status_feeds",
     "downtime_senders",
+    "config",
 ];
 
 fn read_document<'t>(
@@ -217,6 +237,12 @@ fn read_document<'t>(
             maintenance: list(reader, document, "maintenance"),
             feeds: list(reader, document, "status_feeds"),
             senders: list(reader, document, "downtime_senders"),
+        },
+        changes: section(reader, document, "config").unwrap_or_default(),
+        source: Source {
+            text: providers::Secret::new(reader.text()),
+            folder: folder.to_owned(),
+            file: None,
         },
         places,
     };

@@ -5,9 +5,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use domain::{Late, MerchantId};
+use resilience::RolloutSettings;
 use serde::Deserialize;
+
+use crate::args::duration;
 
 /// `[server]`
 #[derive(Clone, Debug, Deserialize)]
@@ -173,3 +177,71 @@ pub struct PolicySection {
     /// When an unknown effect goes to a person's queue as well.
     pub review_after_ms: Option<u64>,
 }
+
+/// `[config]`: how keys and this file itself change while the gateway runs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConfigSection {
+    /// How often key files are looked at, or `off`.
+    pub watch_files: String,
+    /// How long keys that were replaced are still believed.
+    pub overlap: String,
+    /// Days before the end of a certificate at which it is told of.
+    pub certificate_days: Vec<u32>,
+    /// Shares of the payments, in percent, that a new configuration is tried on.
+    pub stages: Vec<u8>,
+    /// How long each stage is watched.
+    pub stage_watch: String,
+    /// Calls to each touched channel that a stage needs.
+    pub stage_calls: u64,
+    /// The largest probability of rolling back a change that is no worse than tolerated.
+    pub false_rollbacks: f64,
+    /// The rate of technical failures that a change may have.
+    pub tolerated_failures: f64,
+}
+
+impl Default for ConfigSection {
+    fn default() -> Self {
+        ConfigSection {
+            watch_files: "10s".to_owned(),
+            overlap: "24h".to_owned(),
+            certificate_days: vec![30, 14, 7, 1],
+            stages: vec![10, 50, 100],
+            stage_watch: "60s".to_owned(),
+            stage_calls: 20,
+            false_rollbacks: 0.001,
+            tolerated_failures: 0.02,
+        }
+    }
+}
+
+impl ConfigSection {
+    /// How often key files are looked at; `None` when they are not.
+    pub fn watch_files(&self) -> Option<Duration> {
+        (self.watch_files != "off").then(|| duration(&self.watch_files).unwrap_or(TEN_SECONDS))
+    }
+
+    /// How long keys that were replaced are still believed.
+    pub fn overlap(&self) -> Duration {
+        // Another way of `0s`, which `duration` does not read.
+        if self.overlap == "off" {
+            return Duration::ZERO;
+        }
+        duration(&self.overlap).unwrap_or(Duration::from_secs(86_400))
+    }
+
+    /// How a new configuration is tried.
+    pub fn rollout(&self) -> RolloutSettings {
+        let watch = duration(&self.stage_watch).unwrap_or(Duration::from_secs(60));
+        RolloutSettings {
+            stages: self.stages.clone(),
+            watch,
+            patience: watch * 10,
+            calls_min: self.stage_calls,
+            false_rollbacks: self.false_rollbacks,
+            tolerated: self.tolerated_failures,
+        }
+    }
+}
+
+const TEN_SECONDS: Duration = Duration::from_secs(10);

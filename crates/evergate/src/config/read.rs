@@ -32,6 +32,11 @@ impl<'t> Reader<'t> {
         Reader { text, mistakes: Vec::new() }
     }
 
+    /// The text itself.
+    pub(super) fn text(&self) -> &'t str {
+        self.text
+    }
+
     /// The document's table, as far as it is TOML at all.
     pub(super) fn document(&mut self) -> Spanned<DeTable<'t>> {
         let (document, errors) = DeTable::parse_recoverable(self.text);

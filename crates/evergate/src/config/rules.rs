@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use toml::de::DeTable;
 
-use super::Config;
 use super::read::{Reader, place};
+use super::{Config, ConfigSection};
+use crate::args::duration;
 
 /// Notes every rule that is broken.
 pub(super) fn check<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, config: &Config) {
@@ -14,6 +15,7 @@ pub(super) fn check<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, config:
     merchants(reader, document, config);
     policy(reader, document, config);
     health(reader, document, &config.health);
+    changes(reader, document, &config.changes);
     if document.get("channels").is_none() {
         let fix = "add one `[[channels]]` for each account, the preferred one first";
         reader.note(0..0, "channels", "there is none, so nothing can be paid", fix);
@@ -182,4 +184,38 @@ fn health<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, health: &resilien
     rule("probe_every_ms", health.probe_every_ms > 0, text, "the default is 10000");
     rule("ramp_step_ms", health.ramp_step_ms > 0, text, "the default is 8000");
     rule("ramp_outcomes", health.ramp_outcomes > 0, text, "the default is 10");
+}
+
+fn changes<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, set: &ConfigSection) {
+    let mut rule = |key: &str, holds: bool, rule: &str, fix: &str| {
+        if !holds {
+            let span = place(document, "config", None, key);
+            reader.note(span, &format!("config.{key}"), rule, fix);
+        }
+    };
+    let time = "it must be a time, or off";
+    for (key, text, fix) in [
+        ("watch_files", &set.watch_files, "the default is 10s"),
+        ("overlap", &set.overlap, "the default is 24h"),
+    ] {
+        rule(key, text == "off" || duration(text).is_ok(), time, fix);
+    }
+    let is_time = duration(&set.stage_watch).is_ok();
+    rule("stage_watch", is_time, "it must be a time", "the default is 60s");
+    let days = !set.certificate_days.is_empty() && !set.certificate_days.contains(&0);
+    let text = "it must be a list of days, each at least 1";
+    rule("certificate_days", days, text, "the default is [30, 14, 7, 1]");
+    let stages = set.stages.first().is_some_and(|first| *first > 0)
+        && set.stages.is_sorted_by(|a, b| a < b)
+        && set.stages.last() == Some(&100);
+    let text = "it must be growing percentages, the last one 100";
+    rule("stages", stages, text, "the default is [10, 50, 100]");
+    rule("stage_calls", set.stage_calls > 0, "it must be at least 1", "the default is 20");
+    let text = "it must be above 0 and below 0.5";
+    for (key, value, fix) in [
+        ("false_rollbacks", set.false_rollbacks, "the default is 0.001"),
+        ("tolerated_failures", set.tolerated_failures, "the default is 0.02"),
+    ] {
+        rule(key, value > 0.0 && value < 0.5, text, fix);
+    }
 }

@@ -49,7 +49,8 @@ pub struct Totals {
     pub expired: u64,
     /// Still open.
     pub open: u64,
-    /// Went to another channel because the preferred one was down or had failed.
+    /// Went to another channel because the preferred one was down, had failed, or is closed to
+    /// the customer's bank.
     pub rerouted: u64,
     /// Refunds of second or late successes that have ended well.
     pub refunded_seconds: u64,
@@ -59,19 +60,27 @@ pub struct Totals {
     pub watched: u64,
 }
 
-/// Whether a payment went elsewhere because its preferred channel was down or had failed.
+/// Whether a payment went elsewhere because its preferred channel was down, had failed, or is
+/// closed to the customer's bank.
 fn is_rerouted(payment: &Payment) -> bool {
-    payment.attempts.iter().any(|a| {
-        (a.choice.reason.starts_with("failover") || a.choice.reason.contains(" is "))
-            && matches!(
-                a.state,
-                AttemptState::Presented { .. }
-                    | AttemptState::Paid { .. }
-                    | AttemptState::Closed { .. }
-                    | AttemptState::Closing { .. }
-                    | AttemptState::Declined { .. }
-            )
-    })
+    let elsewhere = |reason: &str| {
+        reason.starts_with("failover")
+            || reason.contains(" is ")
+            || reason == "another fails for this bank"
+    };
+    payment.attempts.iter().any(|a| elsewhere(&a.choice.reason) && was_served(a))
+}
+
+/// Whether an attempt came as far as its customer.
+pub(super) fn was_served(attempt: &Attempt) -> bool {
+    matches!(
+        attempt.state,
+        AttemptState::Presented { .. }
+            | AttemptState::Paid { .. }
+            | AttemptState::Closed { .. }
+            | AttemptState::Closing { .. }
+            | AttemptState::Declined { .. }
+    )
 }
 
 /// Counts what the gateway's books say.

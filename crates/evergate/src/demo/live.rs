@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use owo_colors::{OwoColorize, Style};
 
-use super::report::pad;
+use super::width::{clip, columns, pad};
 use crate::lang::Lang;
 
 /// The state of things at one moment.
@@ -54,7 +55,12 @@ pub(super) struct Live {
     out: Out,
     /// When the last frame was shown.
     last: Mutex<Option<Duration>>,
+    /// Frames that were shown as lines.
+    lines: AtomicU64,
 }
+
+/// Lines between two headings.
+const HEADING_EVERY: u64 = 20;
 
 enum Out {
     /// A block that is redrawn.
@@ -75,12 +81,13 @@ impl Live {
     pub(super) fn new(lang: Lang, color: bool, channels: usize) -> Live {
         let redraws = color && std::io::stderr().is_terminal();
         let out = if redraws { Out::Screen(Screen::new(channels + 3)) } else { Out::Lines };
-        Live { lang, color, out, last: Mutex::default() }
+        Live { lang, color, out, last: Mutex::default(), lines: AtomicU64::new(0) }
     }
 
     /// Says nothing at all.
     pub(super) fn silent() -> Live {
-        Live { lang: Lang::En, color: false, out: Out::Nowhere, last: Mutex::default() }
+        let lines = AtomicU64::new(0);
+        Live { lang: Lang::En, color: false, out: Out::Nowhere, last: Mutex::default(), lines }
     }
 
     /// Whether it is time for the next frame.
@@ -123,7 +130,12 @@ impl Live {
     pub(super) fn show(&self, frame: &Frame) {
         match &self.out {
             Out::Screen(screen) => screen.draw(&self.block(frame)),
-            Out::Lines => eprintln!("{}", self.line(frame)),
+            Out::Lines => {
+                if self.lines.fetch_add(1, Ordering::Relaxed).is_multiple_of(HEADING_EVERY) {
+                    eprintln!("{}", heading(frame, self.lang));
+                }
+                eprintln!("{}", line(frame));
+            }
             Out::Nowhere => {}
         }
     }
@@ -144,7 +156,7 @@ impl Live {
             bar(frame.at.as_secs_f64() / frame.of.as_secs_f64().max(0.001), 24),
             frame.at.as_secs_f64(),
             frame.of.as_secs_f64(),
-            frame.phase.clone().dimmed()
+            clip(&frame.phase, 40).dimmed()
         )];
         for channel in &frame.channels {
             let success = channel.success.map_or("   –".to_owned(), |s| format!("{s:>3}%"));
@@ -174,32 +186,62 @@ impl Live {
         ));
         lines
     }
+}
 
-    fn line(&self, frame: &Frame) -> String {
-        let p = |en: &'static str, zh: &'static str| self.lang.pick(en, zh);
-        let mut line = format!("{:>6.1} s ", frame.at.as_secs_f64());
-        for channel in &frame.channels {
-            let success = channel.success.map_or("–".to_owned(), |s| format!("{s}%"));
-            let _ = write!(
-                line,
-                " {} {}/s {success} {} |",
-                channel.name, channel.per_second, channel.health
-            );
-        }
-        let _ = write!(
-            line,
-            " {} {} {} {} {} {} {} {}",
-            p("asked", "请求"),
-            frame.asked,
-            p("paid", "已付"),
-            frame.paid,
-            p("rerouted", "改道"),
-            frame.rerouted,
-            p("unknown", "未知"),
-            frame.unknown
-        );
-        line
+/// What stands over the lines: the channels by their short names, calls a second in each.
+fn heading(frame: &Frame, lang: Lang) -> String {
+    let p = |en: &'static str, zh: &'static str| lang.pick(en, zh);
+    let marks = p(
+        "calls a second by channel; ? suspect  ✗ down  ↑ coming back",
+        "各通道每秒请求数；? 可疑  ✗ 下线  ↑ 恢复中",
+    );
+    let mut line = " ".repeat(7);
+    for channel in &frame.channels {
+        line.push_str(&right(short(&channel.name), cell_width(channel)));
     }
+    for (label, width) in [
+        (p("asked", "请求"), 7),
+        (p("paid", "已付"), 6),
+        (p("rerouted", "改道"), 9),
+        (p("unknown", "未知"), 8),
+    ] {
+        line.push_str(&right(label, width));
+    }
+    format!("{:7}{marks}\n{line}", "")
+}
+
+/// One moment in one line of at most 80 columns.
+fn line(frame: &Frame) -> String {
+    let mut line = format!("{:>7.1}", frame.at.as_secs_f64());
+    for channel in &frame.channels {
+        let mark = match channel.health {
+            "healthy" => "",
+            "suspect" => "?",
+            "down" => "✗",
+            _ => "↑",
+        };
+        let cell = format!("{}/s{mark:1}", channel.per_second);
+        line.push_str(&right(&cell, cell_width(channel)));
+    }
+    let _ = write!(
+        line,
+        "{:>7}{:>6}{:>9}{:>8}",
+        frame.asked, frame.paid, frame.rerouted, frame.unknown
+    );
+    line
+}
+
+/// Channels of the demo are named after their providers.
+fn short(name: &str) -> &str {
+    name.strip_suffix("-main").unwrap_or(name)
+}
+
+fn cell_width(channel: &ChannelLine) -> usize {
+    columns(short(&channel.name)).max(7) + 1
+}
+
+fn right(text: &str, width: usize) -> String {
+    format!("{}{text}", " ".repeat(width.saturating_sub(columns(text))))
 }
 
 impl Screen {
@@ -232,4 +274,37 @@ fn health_style(health: &str) -> Style {
 fn bar(share: f64, width: usize) -> String {
     let full = (share.clamp(0.0, 1.0) * width as f64).round() as usize;
     format!("{}{}", "█".repeat(full), "░".repeat(width - full))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::width::SCREEN;
+    use super::*;
+
+    #[test]
+    fn five_busy_channels_fit_on_a_line_of_80_columns() {
+        let names = ["alipay-main", "wechat-main", "stripe-main", "unionpay-main", "paypal-main"];
+        let channel = |name: &&str| ChannelLine {
+            name: (*name).to_owned(),
+            per_second: 999,
+            success: Some(97),
+            health: "down",
+        };
+        let frame = Frame {
+            at: Duration::from_secs(119),
+            channels: names.iter().map(channel).collect(),
+            asked: 100_000,
+            paid: 99_999,
+            rerouted: 99_999,
+            unknown: 9_999,
+            ..Frame::default()
+        };
+        for text in [line(&frame), heading(&frame, Lang::En), heading(&frame, Lang::Zh)] {
+            assert!(text.lines().all(|line| columns(line) <= SCREEN), "{text}");
+        }
+        let ends = |text: &str, word: &str| columns(&text[..text.find(word).unwrap() + word.len()]);
+        let under = heading(&frame, Lang::En);
+        let names_line = under.lines().nth(1).unwrap();
+        assert_eq!(ends(names_line, "unionpay"), 40, "{under}");
+    }
 }

@@ -6,32 +6,39 @@
 //! that half a minute tells the story.
 
 mod books;
+mod catalogue;
 mod live;
+mod operator;
 mod phases;
 mod receiver;
 mod report;
 mod shopper;
 mod stage;
+mod story;
 mod tally;
 mod till;
 mod timing;
 mod traffic;
+mod width;
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
-use domain::{Method, Payment};
+use anyhow::{Result, bail};
+use domain::{Method, Payment, Timestamp};
 use sandbox::{ProviderKind, Scenario};
 use store::{Filter, MessageState};
 use tokio::task::JoinSet;
 
 pub use books::{Comparison, Totals, compare};
+pub use catalogue::{list, load_scenario};
 pub use receiver::{Received, Receiver};
 pub use report::{ChannelFigures, Report};
 pub use stage::{FAST_CHANNEL, FAST_POLICY, Stage, StageOptions};
-pub use traffic::{Visit, plan};
+pub use story::Happened;
+pub use traffic::{Mix, Visit, plan};
 
 use crate::args::DemoArgs;
 use crate::lang::Lang;
@@ -52,6 +59,7 @@ struct Run<'a> {
     town: Arc<Town>,
     scenario: Scenario,
     began: Instant,
+    since: Timestamp,
 }
 
 /// Runs a demo. `quiet` shows nothing while it runs.
@@ -60,12 +68,17 @@ struct Run<'a> {
 /// When a part cannot be started. A bad result is no error; the report says it.
 pub async fn run(args: &DemoArgs, lang: Lang, as_json: bool) -> Result<bool> {
     crate::init();
+    if args.list {
+        println!("{}", list(lang, as_json));
+        return Ok(true);
+    }
     let color = !args.no_color && std::io::stderr().is_terminal();
     let scenario = scenario(args)?;
-    let stage = Stage::start(&StageOptions::of(args)).await?;
+    let mix = Mix::of(&scenario.shoppers)?;
+    let stage = Stage::start(&StageOptions::of(args, &scenario)).await?;
     let live = Live::new(lang, color, stage.channel_names().len());
     live.say(&greeting(args, lang, &scenario, &stage));
-    let report = perform(args, lang, &live, &stage, scenario).await?;
+    let report = perform(args, lang, &live, &stage, (scenario, mix)).await?;
     live.clear();
     if as_json {
         println!("{}", serde_json::to_string(&report)?);
@@ -89,8 +102,9 @@ pub async fn run(args: &DemoArgs, lang: Lang, as_json: bool) -> Result<bool> {
 pub async fn report(args: &DemoArgs) -> Result<Report> {
     crate::init();
     let scenario = scenario(args)?;
-    let stage = Stage::start(&StageOptions::of(args)).await?;
-    let report = perform(args, Lang::En, &Live::silent(), &stage, scenario).await?;
+    let mix = Mix::of(&scenario.shoppers)?;
+    let stage = Stage::start(&StageOptions::of(args, &scenario)).await?;
+    let report = perform(args, Lang::En, &Live::silent(), &stage, (scenario, mix)).await?;
     stage.end().await?;
     Ok(report)
 }
@@ -102,46 +116,26 @@ fn scenario(args: &DemoArgs) -> Result<Scenario> {
     Ok(scenario.scaled(factor))
 }
 
-/// A scenario that comes with the sandbox, or one in a file.
-///
-/// # Errors
-/// When there is no such name and no such file, or the file has mistakes.
-pub fn load_scenario(name: &str) -> Result<Scenario> {
-    if let Some(scenario) = Scenario::embedded(name) {
-        return Ok(scenario);
-    }
-    let file = std::path::Path::new(name);
-    if !file.exists() {
-        let known = Scenario::names().join(", ");
-        bail!("no scenario and no file is named `{name}`; the scenarios are {known}");
-    }
-    let text = std::fs::read_to_string(file).with_context(|| format!("the scenario {name}"))?;
-    let read = match file.extension().is_some_and(|e| e == "json") {
-        true => Scenario::from_json(&text),
-        false => Scenario::from_toml(&text),
-    };
-    read.with_context(|| format!("the scenario {name}"))
-}
-
 fn greeting(args: &DemoArgs, lang: Lang, scenario: &Scenario, stage: &Stage) -> String {
     let what = lang.pick(&scenario.description.en, &scenario.description.zh);
     let (gateway, providers) = (stage.url(), stage.sandbox.base_url());
     let (rate, seconds, seed) = (args.rate, args.duration.as_secs_f64(), args.seed);
     let name = &scenario.name;
+    let story = width::hang(what, "             ", width::SCREEN);
     lang.pick(
         format!(
             "Evergate demo\n  \
              gateway    {gateway}\n  \
              providers  {providers} (sandbox)\n  \
              traffic    {rate} shoppers/s for {seconds} s, seed {seed}\n  \
-             scenario   {name}: {what}\n"
+             scenario   {name}\n{story}\n"
         ),
         format!(
             "Evergate 演示\n  \
-             网关    {gateway}\n  \
-             服务商  {providers}（沙箱）\n  \
-             流量    每秒 {rate} 位顾客，共 {seconds} 秒，种子 {seed}\n  \
-             场景    {name}：{what}\n"
+             网关       {gateway}\n  \
+             服务商     {providers}（沙箱）\n  \
+             流量       每秒 {rate} 位顾客，共 {seconds} 秒，种子 {seed}\n  \
+             场景       {name}\n{story}\n"
         ),
     )
 }
@@ -151,7 +145,7 @@ async fn perform(
     lang: Lang,
     live: &Live,
     stage: &Stage,
-    scenario: Scenario,
+    (scenario, mix): (Scenario, Mix),
 ) -> Result<Report> {
     let town = Town {
         api: stage.api()?,
@@ -162,19 +156,29 @@ async fn perform(
     let since = crate::clock::now();
     stage.sandbox.load_scenario(&scenario);
     let began = Instant::now();
-    let run = Run { args, lang, live, stage, town: Arc::new(town), scenario, began };
+    let run = Run { args, lang, live, stage, town: Arc::new(town), scenario, began, since };
     let mut visits = JoinSet::new();
-    let interrupted = run.open_the_doors(&mut visits).await;
+    let plan = plan(args.seed, args.rate, args.duration, &mix);
+    let (interrupted, done) = run.open_the_doors(&mut visits, plan).await?;
     let last_shopper = Instant::now();
     stage.sandbox.faults().clear();
-    let payments = run.settle(&mut visits, since, interrupted).await?;
-    Ok(run.judge(&payments, interrupted, last_shopper.elapsed()))
+    let payments = run.settle(&mut visits, interrupted).await?;
+    let mut report = run.judge(&payments, interrupted, last_shopper.elapsed());
+    report.story = done;
+    report.story.extend(run.story(&payments));
+    Ok(report)
 }
 
 impl Run<'_> {
-    /// Lets shoppers in at their times, whatever the gateway does. Says whether it was stopped.
-    async fn open_the_doors(&self, visits: &mut JoinSet<()>) -> bool {
-        let plan = plan(self.args.seed, self.args.rate, self.args.duration);
+    /// Lets shoppers in at their times, whatever the gateway does, while the operator works.
+    /// Says whether it was stopped, and what the operator did.
+    async fn open_the_doors(
+        &self,
+        visits: &mut JoinSet<()>,
+        plan: Vec<Visit>,
+    ) -> Result<(bool, Vec<Happened>)> {
+        let key = (self.stage.url(), self.stage.operator_key.as_str());
+        let operator = operator::hire((&key.0, key.1), self.live, self.lang, self.began)?;
         let arrivals = async {
             for visit in plan {
                 tokio::time::sleep_until((self.began + visit.at).into()).await;
@@ -183,11 +187,12 @@ impl Run<'_> {
             }
             tokio::time::sleep_until((self.began + self.args.duration).into()).await;
         };
-        tokio::select! {
-            () = arrivals => false,
-            _ = tokio::signal::ctrl_c() => true,
-            () = self.narrate(self.args.duration) => false,
-        }
+        let both = async { tokio::join!(arrivals, operator.work(&self.scenario)).1 };
+        Ok(tokio::select! {
+            done = both => (false, done),
+            _ = tokio::signal::ctrl_c() => (true, Vec::new()),
+            () = self.narrate(self.args.duration) => (false, Vec::new()),
+        })
     }
 
     /// Shows how things are, and what the sandbox does; ends only by being dropped.
@@ -196,6 +201,7 @@ impl Run<'_> {
         let mut phase = self.lang.pick("all is well", "一切正常").to_owned();
         let mut screen = Screen::default();
         let mut healths = self.healths();
+        let mut named = BTreeSet::new();
         loop {
             let at = self.began.elapsed();
             while let Some(next) = phases.next_if(|next| next.at <= at) {
@@ -203,6 +209,7 @@ impl Run<'_> {
                 phase = next.text;
             }
             self.tell_health(at, &mut healths);
+            self.tell_certificates(at, &mut named);
             if self.live.is_due(at, of) {
                 self.live.show(&screen.frame(self, at, of, &phase));
             }
@@ -235,13 +242,25 @@ impl Run<'_> {
         }
     }
 
+    /// Says which certificate has run out and since when, once for each channel.
+    fn tell_certificates(&self, at: Duration, named: &mut BTreeSet<domain::ChannelId>) {
+        let fresh: Vec<(domain::ChannelId, String)> = self.seen(|seen| {
+            let fresh = seen.certificates.iter().filter(|(channel, _)| !named.contains(*channel));
+            fresh.map(|(channel, lapsed)| (channel.clone(), lapsed.detail.clone())).collect()
+        });
+        for (channel, detail) in fresh {
+            let which = story::which_certificate(&detail, self.lang);
+            let text = self.lang.pick(
+                format!("{channel}: {which}; its answers prove nothing"),
+                format!("{channel}：{which}，其应答不予采信"),
+            );
+            self.live.announce(at, &text);
+            named.insert(channel);
+        }
+    }
+
     /// Waits for the last shoppers and then for the books; both waits are bounded.
-    async fn settle(
-        &self,
-        visits: &mut JoinSet<()>,
-        since: domain::Timestamp,
-        interrupted: bool,
-    ) -> Result<Vec<Payment>> {
+    async fn settle(&self, visits: &mut JoinSet<()>, interrupted: bool) -> Result<Vec<Payment>> {
         let patience = if interrupted { SETTLING / 6 } else { SETTLING };
         let until = Instant::now() + patience;
         let words = self.lang.pick("settling", "正在查清剩余状态");
@@ -262,7 +281,7 @@ impl Run<'_> {
             // Whoever is still there at the end shows in the report as waiting.
             let _ = tokio::time::timeout_at(until.into(), gone).await;
             loop {
-                let payments = self.payments(since).await?;
+                let payments = self.payments().await?;
                 let told = self.stage.store().messages(Some(MessageState::Pending), 1).await?;
                 let quiet = payments.iter().all(books::is_quiet);
                 if (quiet && told.is_empty()) || Instant::now() >= until {
@@ -274,12 +293,13 @@ impl Run<'_> {
         tokio::select! {
             payments = quiet => payments,
             () = shown => bail!("the screen ended"),
-            _ = tokio::signal::ctrl_c(), if !interrupted => self.payments(since).await,
+            _ = tokio::signal::ctrl_c(), if !interrupted => self.payments().await,
         }
     }
 
     /// Everything of this run, read back from the store.
-    async fn payments(&self, since: domain::Timestamp) -> Result<Vec<Payment>> {
+    async fn payments(&self) -> Result<Vec<Payment>> {
+        let since = self.since;
         let mut all: Vec<Payment> = Vec::new();
         loop {
             let before = all.last().map(|p| p.id);
@@ -337,6 +357,7 @@ impl Run<'_> {
             settle_ms: u64::try_from(settling.as_millis()).unwrap_or(u64::MAX),
             channels: self.figures(payments),
             findings: Vec::new(),
+            story: Vec::new(),
         };
         report.judge(compare(payments, &self.stage.sandbox.books()));
         for ending in needless {
@@ -354,18 +375,40 @@ impl Run<'_> {
     /// Whether a shopper who could not pay could have: a channel that takes one of the
     /// shopper's methods had no fault all the while.
     fn was_needless(&self, ending: &Ending) -> bool {
-        let Ending::CouldNot { methods, from, to } = ending else { return false };
+        let Ending::CouldNot { methods, bank, from, to } = ending else { return false };
         let at = |moment: &Instant| moment.saturating_duration_since(self.began);
-        let well = |provider| phases::was_well(&self.scenario, provider, at(from), at(to));
+        let well = |provider| {
+            let bank = bank.filter(|_| provider == ProviderKind::UnionPay);
+            phases::was_well(&self.scenario, (provider, bank), at(from), at(to))
+        };
         methods.iter().any(|method| match method {
             Method::Alipay => well(ProviderKind::Alipay) || well(ProviderKind::Stripe),
             Method::WechatPay => well(ProviderKind::WechatPay) || well(ProviderKind::Stripe),
-            _ => well(ProviderKind::Stripe),
+            Method::UnionPay => well(ProviderKind::UnionPay),
+            Method::Paypal => well(ProviderKind::Paypal),
+            Method::Card => well(ProviderKind::Stripe),
+            Method::BankTransfer => false,
         })
     }
 
+    /// What happened, besides what the operator did.
+    fn story(&self, payments: &[Payment]) -> Vec<Happened> {
+        let lapsed = self.seen(|seen| {
+            seen.certificates.iter().map(|(id, lapsed)| (id.clone(), lapsed.clone())).collect()
+        });
+        let sources = story::Sources {
+            scenario: &self.scenario,
+            payments,
+            turns: &self.stage.gateway.engine.health_changes(),
+            tally: &self.town.tally,
+            lapsed,
+            began: (self.began, self.since),
+        };
+        sources.story()
+    }
+
     fn tell_lost(&self, ending: &Ending) -> String {
-        let Ending::CouldNot { methods, from, to } = ending else { return String::new() };
+        let Ending::CouldNot { methods, from, to, .. } = ending else { return String::new() };
         let at = |moment: &Instant| moment.saturating_duration_since(self.began).as_secs_f64();
         let methods: Vec<&str> = methods.iter().map(|m| m.name()).collect();
         format!(

@@ -8,6 +8,8 @@ use owo_colors::{OwoColorize, Style};
 use serde::Serialize;
 
 use super::books::{Comparison, Totals};
+use super::story::Happened;
+use super::width::{SCREEN, clip, columns, hang, pad};
 use crate::lang::Lang;
 
 /// The figures. As JSON this is what `evergate demo --json` prints; names are only ever added.
@@ -67,6 +69,8 @@ pub struct Report {
     pub channels: Vec<ChannelFigures>,
     /// What was found, a line each; empty when all is well.
     pub findings: Vec<String>,
+    /// What happened besides the figures.
+    pub story: Vec<Happened>,
 }
 
 /// One channel's part in it.
@@ -117,7 +121,7 @@ impl Report {
                 (true, _) => Style::new().red().bold(),
                 (false, _) => Style::new().bold(),
             };
-            let value = paint(format!("{value:>10}"), style);
+            let value = paint(format!("{value:>9}"), style);
             let label = if note.is_empty() { label.to_owned() } else { pad(label, 24) };
             let note = if note.is_empty() { note } else { paint(note, Style::new().dimmed()) };
             let _ = writeln!(text, "{}", format!("  {value}  {label} {note}").trim_end());
@@ -128,6 +132,15 @@ impl Report {
             let _ = writeln!(text, "{}", line.trim_end());
         }
         text.push('\n');
+        if !self.story.is_empty() {
+            let title = lang.pick("What happened", "经过");
+            let _ = writeln!(text, "{}", paint(title.to_owned(), Style::new().bold()));
+            for happened in &self.story {
+                let told = hang(&happened.told(lang), "    ", SCREEN);
+                let _ = writeln!(text, "  • {}", told.trim_start());
+            }
+            text.push('\n');
+        }
         for line in self.findings.iter().take(20) {
             let _ = writeln!(text, "  {}", paint(line.clone(), Style::new().red()));
         }
@@ -140,18 +153,27 @@ impl Report {
 
     fn verdict(&self, lang: Lang, color: bool) -> String {
         let (good, verdict) = match (self.is_good(), self.interrupted) {
-            (true, false) => (true, lang.pick(
-                "Nothing lost, nobody charged twice, every unknown settled, both books agree.",
-                "无一笔丢失，无一笔重复扣款，所有未知状态均已查清，两套账本完全一致。",
-            )),
-            (true, true) => (true, lang.pick(
-                "Stopped early. Up to here: nothing lost, nobody charged twice, both books agree.",
-                "提前停止。截至此刻：无丢失，无重复扣款，两套账本一致。",
-            )),
-            (false, _) => (false, lang.pick(
-                "Something is wrong; the lines above say what.",
-                "存在问题，详见上方各行。",
-            )),
+            (true, false) => (
+                true,
+                lang.pick(
+                    "Nothing lost, nobody charged twice, all unknowns settled, both books agree.",
+                    "无一笔丢失，无一笔重复扣款，所有未知状态均已查清，两套账本完全一致。",
+                ),
+            ),
+            (true, true) => (
+                true,
+                lang.pick(
+                    "Stopped early. Nothing lost so far, nobody charged twice, both books agree.",
+                    "提前停止。截至此刻：无丢失，无重复扣款，两套账本一致。",
+                ),
+            ),
+            (false, _) => (
+                false,
+                lang.pick(
+                    "Something is wrong; the lines above say what.",
+                    "存在问题，详见上方各行。",
+                ),
+            ),
         };
         let mark = if good { "✔" } else { "✘" };
         match (color, good) {
@@ -172,11 +194,7 @@ impl Report {
             (
                 p("rerouted", "自动改道"),
                 number(t.rerouted),
-                p(
-                    "went to another channel because the first was down or failed",
-                    "首选通道故障，改走其他通道",
-                )
-                .into(),
+                p("the first channel was down or failed", "首选通道故障，改走其他通道").into(),
                 false,
             ),
             (
@@ -193,7 +211,7 @@ impl Report {
             ),
         ];
         if self.no_channel_left > 0 {
-            let note = p("every channel for them was broken at the time", "当时所有可用通道均故障");
+            let note = p("every channel for them was broken", "当时所有可用通道均故障");
             lines.push((
                 p("no channel left", "无可用通道"),
                 number(self.no_channel_left),
@@ -205,23 +223,19 @@ impl Report {
             (
                 p("second successes", "重复成功"),
                 number(t.refunded_seconds),
-                p(
-                    "paid again by the customer, and given back automatically",
-                    "客户重复付款，已自动退款",
-                )
-                .into(),
+                p("paid twice by customers; given back", "客户重复付款，已自动退款").into(),
                 false,
             ),
             (
                 p("unknown, then settled", "未知后查清"),
                 number(self.unknown_settled),
-                p("calls that a provider never answered", "渠道未应答的请求").into(),
+                p("calls that no provider answered", "渠道未应答的请求").into(),
                 false,
             ),
             (
                 p("webhooks delivered", "商户通知"),
                 number(self.webhooks_delivered),
-                p("signed, verified by the merchant's server", "已签名并由商户验签").into(),
+                p("signed; verified by the merchant", "已签名并由商户验签").into(),
                 false,
             ),
             (p("lost", "丢失"), number(self.lost), String::new(), true),
@@ -230,8 +244,7 @@ impl Report {
             (p("mismatches", "账本差异"), number(self.mismatches), String::new(), true),
         ]);
         if let Some(ms) = self.fault_to_reroute_ms {
-            let note =
-                p("from the first fault to the first rerouted payment", "从首次故障到首笔改道");
+            let note = p("first fault to first rerouted payment", "从首次故障到首笔改道");
             lines.push((
                 p("fault to reroute", "故障到改道"),
                 format!("{ms} ms"),
@@ -254,11 +267,11 @@ impl Report {
         table.set_content_arrangement(ContentArrangement::Disabled);
         let p = |en: &'static str, zh: &'static str| lang.pick(en, zh);
         table.set_header([
-            p("  channel", "  通道"),
-            p("calls", "请求"),
-            p("failed", "失败"),
-            p("paid", "支付"),
-            p("why calls failed", "失败原因"),
+            pad(p("  channel", "  通道"), 15),
+            p("calls", "请求").to_owned(),
+            p("failed", "失败").to_owned(),
+            p("paid", "支付").to_owned(),
+            p("why calls failed", "失败原因").to_owned(),
         ]);
         for channel in &self.channels {
             table.add_row([
@@ -266,7 +279,7 @@ impl Report {
                 channel.calls.to_string(),
                 channel.failed.to_string(),
                 channel.paid.to_string(),
-                codes(&channel.codes),
+                codes(&channel.codes, SCREEN - WHY_FROM),
             ]);
         }
         for column in table.column_iter_mut().skip(1).take(3) {
@@ -276,21 +289,25 @@ impl Report {
     }
 }
 
-/// Codes and their counts, the most frequent first.
-fn codes(codes: &BTreeMap<String, u64>) -> String {
+/// The column in which the reasons begin.
+const WHY_FROM: usize = 43;
+
+/// Codes and their counts, the most frequent first, as many as fit.
+fn codes(codes: &BTreeMap<String, u64>, width: usize) -> String {
     let mut sorted: Vec<(&String, &u64)> = codes.iter().collect();
     sorted.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-    let told = sorted.iter().take(4).map(|(code, count)| format!("{code} {count}"));
-    told.collect::<Vec<_>>().join(", ")
+    let mut told = String::new();
+    for (code, count) in sorted {
+        let more = format!("{}{code} {count}", if told.is_empty() { "" } else { ", " });
+        if !told.is_empty() && columns(&told) + columns(&more) + 3 > width {
+            return told + ", …";
+        }
+        told.push_str(&more);
+    }
+    clip(&told, width)
 }
 
 /// Microseconds as people read them.
 pub(super) fn millis(us: u64) -> String {
     if us < 1_000 { format!("{us} µs") } else { format!("{:.1} ms", us as f64 / 1_000.0) }
-}
-
-/// The text with spaces up to a width on the screen, where a Chinese character takes two.
-pub(super) fn pad(text: &str, width: usize) -> String {
-    let used: usize = text.chars().map(|c| if c > '\u{2e80}' { 2 } else { 1 }).sum();
-    format!("{text}{}", " ".repeat(width.saturating_sub(used)))
 }

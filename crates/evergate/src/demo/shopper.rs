@@ -8,7 +8,7 @@ use domain::{Method, PaymentId};
 use serde_json::{Value, json};
 
 use super::tally::{Ending, Tally};
-use super::till::{Till, TillAnswer};
+use super::till::{Purse, Till, TillAnswer};
 use super::traffic::{Card, Intent, Repeat, Visit};
 use crate::client::{Api, ApiError};
 
@@ -126,11 +126,14 @@ impl Town {
         let mut order = json!({
             "order_no": format!("{}-{:05}", self.run, visit.number),
             "amount": visit.amount_minor,
-            "currency": "CNY",
+            "currency": visit.currency().code(),
             "methods": methods,
             "subject": format!("Order {}", visit.number),
             "return_url": "https://shop.example/thanks",
         });
+        if let Some(bank) = visit.bank {
+            order["issuer"] = json!(bank);
+        }
         if visit.methods[0] == Method::Card && visit.card.is_saved() {
             let refused = visit.card.is_refused();
             let token = if refused { "pm_card_chargeDeclined" } else { "pm_card_visa" };
@@ -149,10 +152,26 @@ impl Town {
     }
 
     async fn another_code(&self, id: &str) -> Option<Value> {
+        self.another_way(id, &Value::Null).await
+    }
+
+    async fn another_way(&self, id: &str, wish: &Value) -> Option<Value> {
         let path = format!("/v1/payments/{id}/attempts");
-        let (_, payment) = self.api.post(&path, &Value::Null, None).await.ok()?;
+        let (_, payment) = self.api.post(&path, wish, None).await.ok()?;
         self.answered(&payment, None);
         Some(payment)
+    }
+
+    /// The shopper's bank refuses at UnionPay's cashier: the shop offers another method, if the
+    /// shopper has one.
+    async fn another_method(&self, visit: &Visit, payment: &Value) -> Option<Value> {
+        let bank = visit.bank.filter(|_| payment["method"] == Method::UnionPay.name())?;
+        let Some(other) = visit.instead_of(Method::UnionPay) else {
+            self.tally.turned_away(bank);
+            return None;
+        };
+        self.tally.offered(bank);
+        self.another_way(&text(payment, "id"), &json!({ "method": other.name() })).await
     }
 
     async fn cancel(&self, id: &str) {
@@ -184,7 +203,8 @@ impl Town {
                 tokio::time::sleep(visit.think / 4).await;
                 // Mostly refused, because the old code was closed; where its close did not get
                 // through, the gateway has to give this money back.
-                let _ = self.till.pay(&payment["presentation"], None).await;
+                let purse = Purse { bank: bank_at(visit, &payment), ..Purse::default() };
+                let _ = self.till.pay(&payment["presentation"], purse).await;
                 ending
             }
         }
@@ -192,16 +212,28 @@ impl Town {
 
     async fn pay(&self, visit: &Visit, payment: &Value, began: Instant) -> Ending {
         let id = text(payment, "id");
-        let on_card = payment["method"] == "card";
-        let card = (on_card && visit.card == Card::TypedRefused).then_some("4000000000000002");
         let mut payment = payment.clone();
         for turn in 0..=TRIES_AGAIN {
-            match self.till.pay(&payment["presentation"], card).await {
-                TillAnswer::Paid => return self.afterwards(visit, &id).await,
-                TillAnswer::Declined => {
-                    self.cancel(&id).await;
-                    return Ending::Refused;
+            let on_card = payment["method"] == Method::Card.name();
+            let card = (on_card && visit.card == Card::TypedRefused).then_some("4000000000000002");
+            let purse = Purse { card, bank: bank_at(visit, &payment) };
+            match self.till.pay(&payment["presentation"], purse).await {
+                TillAnswer::Paid => {
+                    if payment["method"] == Method::Paypal.name() {
+                        self.tally.approved(&id);
+                    }
+                    return self.afterwards(visit, &id).await;
                 }
+                TillAnswer::Declined => match self.another_method(visit, &payment).await {
+                    Some(newer) if newer["status"] == "paid" => {
+                        return self.afterwards(visit, &id).await;
+                    }
+                    Some(newer) => payment = newer,
+                    None => {
+                        self.cancel(&id).await;
+                        return Ending::Refused;
+                    }
+                },
                 TillAnswer::Unreachable if turn == 0 => tokio::time::sleep(TRY_PAUSE).await,
                 TillAnswer::Unreachable | TillAnswer::Refused => {
                     // The page does not come, or the code is of no use: ask for another one.
@@ -274,8 +306,14 @@ impl Town {
     /// Nothing could be paid. Whether that was the world's fault is found out from the
     /// scenario.
     fn could_not(&self, visit: &Visit, began: Instant) -> Ending {
-        Ending::CouldNot { methods: visit.methods.clone(), from: began, to: Instant::now() }
+        let (methods, bank) = (visit.methods.clone(), visit.bank);
+        Ending::CouldNot { methods, bank, from: began, to: Instant::now() }
     }
+}
+
+/// The bank that a shopper chooses at UnionPay's cashier.
+fn bank_at(visit: &Visit, payment: &Value) -> Option<&'static str> {
+    visit.bank.filter(|_| payment["method"] == Method::UnionPay.name())
 }
 
 fn text(value: &Value, name: &str) -> String {

@@ -4,10 +4,11 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use domain::ChannelId;
-use sandbox::Sandbox;
+use sandbox::{Fault, Sandbox, Scenario};
 use store::Store;
 use tempfile::TempDir;
 
@@ -53,11 +54,17 @@ pub struct StageOptions {
     pub data: Option<PathBuf>,
     /// More tables of the configuration, such as [`FAST_POLICY`].
     pub settings: &'static str,
+    /// When the certificate of the fault `expired_certificate` runs out, from the start on; long
+    /// ago when absent.
+    pub certificate_ends: Option<Duration>,
 }
 
 impl StageOptions {
-    pub(super) fn of(args: &DemoArgs) -> StageOptions {
+    pub(super) fn of(args: &DemoArgs, scenario: &Scenario) -> StageOptions {
+        let expiries = scenario.steps.iter().filter(|step| step.fault == Fault::ExpiredCertificate);
+        let first = expiries.map(|step| step.at_s).reduce(f64::min);
         StageOptions {
+            certificate_ends: first.map(Duration::from_secs_f64),
             seed: args.seed,
             port: args.port,
             data: args.data.clone(),
@@ -91,7 +98,13 @@ impl Stage {
     /// # Errors
     /// When one of them cannot be started.
     pub async fn start(options: &StageOptions) -> Result<Stage> {
-        let sandbox_options = sandbox::Options::demo(options.seed);
+        let sandbox_options = match options.certificate_ends {
+            Some(after) => {
+                let ends = crate::clock::now() + after;
+                sandbox::Options::demo_until(options.seed, ends.as_millis())
+            }
+            None => sandbox::Options::demo(options.seed),
+        };
         let accounts: Vec<_> = sandbox_options
             .accounts
             .iter()

@@ -22,6 +22,8 @@ pub(super) enum Ending {
     CouldNot {
         /// What the shopper could have paid with.
         methods: Vec<Method>,
+        /// The shopper's bank, where one was chosen.
+        bank: Option<&'static str>,
         /// From the first try.
         from: Instant,
         /// To the last one.
@@ -47,6 +49,18 @@ struct Inner {
     added: Histogram<u64>,
     whole: Histogram<u64>,
     violations: Vec<String>,
+    banks: BTreeMap<&'static str, AtCashier>,
+    /// When shoppers agreed at PayPal.
+    approved: BTreeMap<PaymentId, Instant>,
+}
+
+/// What became of a bank's customers whom it refused at UnionPay's cashier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct AtCashier {
+    /// The shop offered another method.
+    pub(super) offered: u64,
+    /// They had none.
+    pub(super) turned_away: u64,
 }
 
 /// Latencies in microseconds: median and 99th percentile.
@@ -73,6 +87,8 @@ impl Tally {
             added: histogram(),
             whole: histogram(),
             violations: Vec::new(),
+            banks: BTreeMap::new(),
+            approved: BTreeMap::new(),
         };
         Tally { inner: Mutex::new(inner), seen }
     }
@@ -94,6 +110,33 @@ impl Tally {
     /// The gateway did what it must never do.
     pub(super) fn violated(&self, what: String) {
         self.lock().violations.push(what);
+    }
+
+    /// A bank refused at UnionPay's cashier, and the shop offered another method.
+    pub(super) fn offered(&self, bank: &'static str) {
+        self.lock().banks.entry(bank).or_default().offered += 1;
+    }
+
+    /// A bank refused at UnionPay's cashier, and the shopper had no other method.
+    pub(super) fn turned_away(&self, bank: &'static str) {
+        self.lock().banks.entry(bank).or_default().turned_away += 1;
+    }
+
+    /// What became of a bank's customers whom it refused.
+    pub(super) fn at_cashier(&self, bank: &str) -> AtCashier {
+        self.lock().banks.get(bank).copied().unwrap_or_default()
+    }
+
+    /// A shopper has agreed at PayPal that the money be taken.
+    pub(super) fn approved(&self, id: &str) {
+        if let Ok(id) = id.parse() {
+            self.lock().approved.entry(id).or_insert_with(Instant::now);
+        }
+    }
+
+    /// Who agreed at PayPal, and when.
+    pub(super) fn approvals(&self) -> BTreeMap<PaymentId, Instant> {
+        self.lock().approved.clone()
     }
 
     /// A request was answered. What its provider calls took is subtracted from what it took in

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use domain::{
-    Answer, ChannelId, CloseState, Operation, OrderState, Outcome, PaymentId, ProviderOrderNo,
-    Timestamp,
+    Answer, ChannelId, CloseState, Fault, Operation, OrderState, Outcome, PaymentId,
+    ProviderOrderNo, Timestamp,
 };
 use engine::Caller;
 
@@ -35,6 +35,21 @@ pub(super) struct Seen {
     pub(super) unsettled: HashSet<ProviderOrderNo>,
     /// Orders whose effect was unknown once and is known now.
     pub(super) settled: u64,
+    /// Certificates that had run out, by channel.
+    pub(super) certificates: BTreeMap<ChannelId, Lapsed>,
+}
+
+/// A provider signed with a certificate that had run out.
+#[derive(Clone, Debug)]
+pub(super) struct Lapsed {
+    /// Which one and since when, as the codec says it.
+    pub(super) detail: String,
+    /// The first such answer.
+    pub(super) first: Instant,
+    /// The last one.
+    pub(super) last: Instant,
+    /// How many.
+    pub(super) answers: u64,
 }
 
 /// Create calls of one channel.
@@ -71,6 +86,9 @@ impl Caller for Watched {
 impl Seen {
     fn note(&mut self, channel: &ChannelId, op: &Operation, answer: &Answer, took: Duration) {
         let number = op.number();
+        if let Some(fault) = fault_of(answer).filter(|fault| fault.code == "certificate_expired") {
+            self.note_certificate(channel, &fault.detail);
+        }
         match answer {
             Answer::Create(outcome) => {
                 if let Some((payment, _)) = ProviderOrderNo::parse(number.as_str()) {
@@ -105,6 +123,7 @@ impl Seen {
                     Outcome::Ok(
                         CloseState::Closed
                             | CloseState::NotFound
+                            | CloseState::NotTaken
                             | CloseState::AlreadyPaid(Some(_))
                             | CloseState::PaidAndRefunded(_)
                     )
@@ -116,9 +135,34 @@ impl Seen {
         }
     }
 
+    fn note_certificate(&mut self, channel: &ChannelId, detail: &str) {
+        let now = Instant::now();
+        let fresh = || Lapsed { detail: detail.to_owned(), first: now, last: now, answers: 0 };
+        let known = self.certificates.entry(channel.clone()).or_insert_with(fresh);
+        (known.last, known.answers) = (now, known.answers + 1);
+    }
+
     fn settle(&mut self, number: &ProviderOrderNo) {
         if self.unsettled.remove(number) {
             self.settled += 1;
         }
+    }
+}
+
+/// What went wrong with a call, if it did.
+fn fault_of(answer: &Answer) -> Option<&Fault> {
+    fn of<T>(outcome: &Outcome<T>) -> Option<&Fault> {
+        match outcome {
+            Outcome::Unknown(fault) | Outcome::Rejected(fault) | Outcome::Unavailable(fault) => {
+                Some(fault)
+            }
+            Outcome::Ok(_) | Outcome::Declined(_) => None,
+        }
+    }
+    match answer {
+        Answer::Create(outcome) => of(outcome),
+        Answer::Query(outcome) => of(outcome),
+        Answer::Close(outcome) => of(outcome),
+        Answer::Refund(outcome) | Answer::QueryRefund(outcome) => of(outcome),
     }
 }

@@ -6,9 +6,11 @@
 
 use std::time::Duration;
 
-use domain::Method;
+use anyhow::{Result, bail};
+use domain::{Currency, Method};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use sandbox::Shoppers;
 
 /// One shopper's visit.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,10 +19,12 @@ pub struct Visit {
     pub number: usize,
     /// When the shopper asks to pay, counted from the start.
     pub at: Duration,
-    /// The amount in fen.
+    /// The amount in minor units of [`Visit::currency`].
     pub amount_minor: i64,
     /// What the shop lets the shopper pay with, the preferred one first.
     pub methods: Vec<Method>,
+    /// The shopper's bank, where the shop asks for it: before UnionPay's cashier opens.
+    pub bank: Option<&'static str>,
     /// How the card is, when one is used.
     pub card: Card,
     /// What the shopper does with the code.
@@ -31,6 +35,18 @@ pub struct Visit {
     pub repeat: Repeat,
     /// What the shop gives back afterwards, in percent of the amount.
     pub refund_percent: Option<i64>,
+}
+
+impl Visit {
+    /// What the amount is in. PayPal's shoppers come from abroad.
+    pub fn currency(&self) -> Currency {
+        if self.methods[0] == Method::Paypal { Currency::USD } else { Currency::CNY }
+    }
+
+    /// Another method that the shopper would take after this one.
+    pub fn instead_of(&self, method: Method) -> Option<Method> {
+        self.methods.iter().copied().find(|other| *other != method)
+    }
 }
 
 /// How a shopper's card is.
@@ -80,8 +96,53 @@ pub enum Repeat {
     OrderAgain,
 }
 
+/// How many of a hundred shoppers prefer a method, in the order of the draw.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mix(Vec<(Method, f64)>);
+
+/// Of a hundred shoppers, on a usual day.
+const USUAL: [(Method, f64); 5] = [
+    (Method::Alipay, 46.0),
+    (Method::WechatPay, 28.0),
+    (Method::Card, 9.0),
+    (Method::UnionPay, 10.0),
+    (Method::Paypal, 7.0),
+];
+
+impl Mix {
+    /// The usual day, but for what a scenario says.
+    ///
+    /// # Errors
+    /// When it names a method that no shopper of the demo has.
+    pub fn of(shoppers: &Shoppers) -> Result<Mix> {
+        let known = |name: &str| USUAL.iter().any(|(method, _)| method.name() == name);
+        if let Some(stranger) = shoppers.prefer.keys().find(|name| !known(name)) {
+            let names: Vec<&str> = USUAL.iter().map(|(method, _)| method.name()).collect();
+            bail!("shoppers.prefer: `{stranger}` is none of {}", names.join(", "));
+        }
+        let said = |method: Method| shoppers.prefer.get(method.name()).copied().map(f64::from);
+        let left = 100.0 - USUAL.iter().filter_map(|(method, _)| said(*method)).sum::<f64>();
+        let usual: f64 = USUAL.iter().filter(|(m, _)| said(*m).is_none()).map(|(_, s)| s).sum();
+        let share = |(method, share): &(Method, f64)| {
+            (*method, said(*method).unwrap_or(share * left / usual.max(1.0)))
+        };
+        Ok(Mix(USUAL.iter().map(share).collect()))
+    }
+
+    fn draw(&self, rng: &mut ChaCha8Rng) -> Method {
+        let mut draw = percent(rng);
+        for (method, share) in &self.0 {
+            if draw < *share {
+                return *method;
+            }
+            draw -= share;
+        }
+        Method::Alipay
+    }
+}
+
 /// Every visit within `duration` at `rate` a second.
-pub fn plan(seed: u64, rate: f64, duration: Duration) -> Vec<Visit> {
+pub fn plan(seed: u64, rate: f64, duration: Duration, mix: &Mix) -> Vec<Visit> {
     let mut streams = Streams::new(seed);
     let mut at = 0.0;
     let mut visits = Vec::new();
@@ -90,7 +151,7 @@ pub fn plan(seed: u64, rate: f64, duration: Duration) -> Vec<Visit> {
         if at >= duration.as_secs_f64() {
             return visits;
         }
-        visits.push(streams.visit(visits.len(), Duration::from_secs_f64(at)));
+        visits.push(streams.visit(visits.len(), Duration::from_secs_f64(at), mix));
     }
 }
 
@@ -103,6 +164,7 @@ struct Streams {
     repeats: ChaCha8Rng,
     refunds: ChaCha8Rng,
     cards: ChaCha8Rng,
+    banks: ChaCha8Rng,
 }
 
 /// The random stream of one purpose.
@@ -126,11 +188,13 @@ impl Streams {
             repeats: stream("repeats"),
             refunds: stream("refunds"),
             cards: stream("cards"),
+            banks: stream("banks"),
         }
     }
 
-    fn visit(&mut self, number: usize, at: Duration) -> Visit {
-        let methods = methods(&mut self.methods);
+    fn visit(&mut self, number: usize, at: Duration, mix: &Mix) -> Visit {
+        let methods = methods(&mut self.methods, mix);
+        let bank = bank(&mut self.banks);
         let by_card = methods[0] == Method::Card;
         let card = card(&mut self.cards);
         let think = Duration::from_millis(self.thinking.random_range(200..=2_000));
@@ -138,6 +202,7 @@ impl Streams {
             number,
             at,
             amount_minor: amount(&mut self.amounts),
+            bank: (methods[0] == Method::UnionPay).then_some(bank),
             card,
             intent: intent(&mut self.intents, by_card),
             think,
@@ -157,16 +222,28 @@ fn exponential(rng: &mut ChaCha8Rng, rate: f64) -> f64 {
     -(1.0 - rng.random_range(0.0..1.0_f64)).ln() / rate
 }
 
-fn methods(rng: &mut ChaCha8Rng) -> Vec<Method> {
-    use Method::{Alipay, Card, WechatPay};
-    let (preferred, second) = match percent(rng) {
-        ..55.0 => (Alipay, WechatPay),
-        ..88.0 => (WechatPay, Alipay),
-        _ => (Card, Alipay),
+/// The preferred method, and with some shoppers a second one. Who pays by card or through a
+/// wallet of few shops mostly has another way.
+fn methods(rng: &mut ChaCha8Rng, mix: &Mix) -> Vec<Method> {
+    use Method::{Alipay, Card, Paypal, UnionPay, WechatPay};
+    let preferred = mix.draw(rng);
+    let (second, alone) = match preferred {
+        Alipay => (WechatPay, 60.0),
+        Paypal => (Card, 25.0),
+        UnionPay => (Alipay, 25.0),
+        _ => (Alipay, 60.0),
     };
+    if percent(rng) < alone { vec![preferred] } else { vec![preferred, second] }
+}
+
+/// The big ones, about as often as people have accounts there.
+fn bank(rng: &mut ChaCha8Rng) -> &'static str {
     match percent(rng) {
-        ..60.0 => vec![preferred],
-        _ => vec![preferred, second],
+        ..30.0 => "ICBC",
+        ..52.0 => "CCB",
+        ..72.0 => "ABC",
+        ..86.0 => "BOC",
+        _ => "CMB",
     }
 }
 
@@ -202,7 +279,7 @@ fn refund(rng: &mut ChaCha8Rng) -> Option<i64> {
     asked.then_some(share)
 }
 
-/// Log-normal in fen around 68 yuan, within what every channel takes.
+/// Log-normal in minor units around 68 yuan or dollars, within what every channel takes.
 fn amount(rng: &mut ChaCha8Rng) -> i64 {
     let (u, v) = (1.0 - rng.random_range(0.0..1.0_f64), rng.random_range(0.0..1.0_f64));
     let normal = (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
@@ -214,26 +291,56 @@ fn amount(rng: &mut ChaCha8Rng) -> i64 {
 mod tests {
     use super::*;
 
+    fn usual() -> Mix {
+        Mix::of(&Shoppers::default()).unwrap()
+    }
+
+    #[test]
+    fn a_scenario_says_who_comes_and_the_others_share_the_rest() {
+        let mix = |prefer: &[(&str, u32)]| {
+            let prefer = prefer.iter().map(|(name, share)| ((*name).to_owned(), *share));
+            Mix::of(&Shoppers { prefer: prefer.collect() })
+        };
+        let night = mix(&[("union_pay", 55)]).unwrap();
+        let share = |method| night.0.iter().find(|(m, _)| *m == method).unwrap().1;
+        assert_eq!((share(Method::UnionPay), share(Method::Alipay)), (55.0, 23.0));
+        assert_eq!(mix(&[]).unwrap().0, USUAL);
+        assert!(
+            (mix(&[("card", 100)]).unwrap().0.iter().map(|(_, s)| s).sum::<f64>() - 100.0).abs()
+                < 1e-9
+        );
+        let error = mix(&[("unionpay", 5)]).unwrap_err().to_string();
+        assert!(error.starts_with("shoppers.prefer: `unionpay` is none of alipay,"), "{error}");
+    }
+
     #[test]
     fn the_same_seed_is_the_same_day_and_another_is_another() {
-        let day = plan(7, 50.0, Duration::from_secs(20));
-        assert_eq!(day, plan(7, 50.0, Duration::from_secs(20)));
-        assert_ne!(day, plan(8, 50.0, Duration::from_secs(20)));
-        let longer = plan(7, 50.0, Duration::from_secs(30));
+        let plan = |seed, seconds| plan(seed, 50.0, Duration::from_secs(seconds), &usual());
+        let day = plan(7, 20);
+        assert_eq!(day, plan(7, 20));
+        assert_ne!(day, plan(8, 20));
+        let longer = plan(7, 30);
         assert_eq!(day, longer[..day.len()], "a longer day begins the same");
     }
 
     #[test]
     fn shares_are_about_what_they_are_meant_to_be() {
-        let day = plan(1, 100.0, Duration::from_secs(100));
+        let day = plan(1, 100.0, Duration::from_secs(100), &usual());
         let share = |test: &dyn Fn(&Visit) -> bool| {
             100.0 * day.iter().filter(|v| test(v)).count() as f64 / day.len() as f64
         };
         assert!((9_500..10_500).contains(&day.len()), "{}", day.len());
         let prefers = |method| share(&move |v: &Visit| v.methods[0] == method);
-        assert!((prefers(Method::Alipay) - 55.0).abs() < 2.0);
-        assert!((prefers(Method::WechatPay) - 33.0).abs() < 2.0);
-        assert!((prefers(Method::Card) - 12.0).abs() < 2.0);
+        for (method, meant) in USUAL {
+            assert!((prefers(method) - meant).abs() < 2.0, "{method}: {}", prefers(method));
+        }
+        let by_union = |v: &Visit| v.methods[0] == Method::UnionPay;
+        let icbc = share(&|v| v.bank == Some("ICBC")) / share(&by_union);
+        assert!((icbc - 0.30).abs() < 0.05, "{icbc}");
+        assert!(day.iter().all(|v| v.bank.is_some() == by_union(v)));
+        assert!(
+            day.iter().all(|v| (v.currency() == Currency::USD) == (v.methods[0] == Method::Paypal))
+        );
         assert!((share(&|v| v.card.is_refused()) - 8.0).abs() < 1.0);
         assert!((share(&|v| v.refund_percent.is_some()) - 3.0).abs() < 1.0);
         assert!(day.iter().all(|v| (500..=500_000).contains(&v.amount_minor)));

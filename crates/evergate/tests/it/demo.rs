@@ -54,3 +54,69 @@ fn when_everything_is_down_no_money_goes_astray() {
         assert_eq!(report[zero], 0, "{zero}: {report:#}");
     }
 }
+
+/// A story of six seconds with four zeros; what happened, by kind.
+fn story(scenario: &str, seed: &str, rate: &str) -> Value {
+    let report =
+        report(&["--scenario", scenario, "--duration", "6s", "--rate", rate, "--seed", seed]);
+    for zero in ["lost", "charged_twice", "unknown", "mismatches"] {
+        assert_eq!(report[zero], 0, "{zero}: {report:#}");
+    }
+    report
+}
+
+fn happened<'r>(report: &'r Value, kind: &str) -> &'r Value {
+    let story = report["story"].as_array().unwrap_or_else(|| panic!("no story: {report:#}"));
+    let found = story.iter().find(|happened| happened["kind"] == kind);
+    found.unwrap_or_else(|| panic!("no {kind}: {report:#}"))
+}
+
+fn paid_on(report: &Value, channel: &str) -> u64 {
+    let channels = report["channels"].as_array().expect("channels");
+    let found = channels.iter().find(|c| c["name"] == channel).expect("the channel");
+    found["paid"].as_u64().expect("a number")
+}
+
+#[test]
+fn in_a_banks_night_its_customers_are_led_elsewhere_and_others_go_on() {
+    let report = story("unionpay-night", "3", "20");
+    let stated = happened(&report, "operator");
+    assert_eq!(stated["refused"], Value::Null, "{stated:#}");
+    let night = happened(&report, "bank");
+    assert_eq!(night["bank"], "ICBC");
+    let count = |name: &str| night[name].as_u64().unwrap_or_else(|| panic!("{name}: {night:#}"));
+    assert!(count("led") + count("offered") > 0, "{night:#}");
+    assert!(count("others_paid") > 0, "{night:#}");
+}
+
+#[test]
+fn what_was_agreed_while_paypal_gave_no_token_is_taken_afterwards() {
+    let report = story("paypal-token-outage", "3", "20");
+    let agreed = happened(&report, "approved");
+    assert_eq!(agreed["channel"], "paypal-main");
+    assert_eq!(agreed["approved"], agreed["captured"], "{agreed:#}");
+    assert!(agreed["approved"].as_u64().is_some_and(|n| n > 0), "{agreed:#}");
+    assert!(report["rerouted"].as_u64().is_some_and(|n| n > 0), "{report:#}");
+}
+
+#[test]
+fn a_certificate_that_ran_out_is_named_and_payments_go_elsewhere() {
+    let report = story("expired-certificate", "3", "20");
+    let told = happened(&report, "certificate");
+    assert_eq!(told["channel"], "unionpay-main");
+    let text = told["certificate"].as_str().expect("words");
+    assert!(text.contains("UnionPay's certificate ") && text.contains(" ran out at 2"), "{text}");
+    assert!(told["answers"].as_u64().is_some_and(|n| n > 0), "{told:#}");
+    assert!(told["elsewhere"].as_u64().is_some_and(|n| n > 0), "{told:#}");
+    assert!(paid_on(&report, "unionpay-main") > 0, "{report:#}");
+}
+
+#[test]
+fn the_list_names_every_scenario_in_both_languages() {
+    for (lang, word) in [("en", "UnionPay"), ("zh", "银联")] {
+        let output = run(&["--lang", lang, "demo", "--list"]);
+        let text = crate::support::stdout(&output);
+        assert_eq!(code(&output), 0, "{text}{}", stderr(&output));
+        assert!(text.contains("expired-certificate") && text.contains(word), "{text}");
+    }
+}

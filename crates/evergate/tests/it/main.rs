@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
 
 mod accounts;
+mod alerts;
 mod capabilities;
+mod changes;
 mod check;
 mod commands;
 mod config;

@@ -59,6 +59,13 @@ impl Process {
         self.0.wait().expect("it has ended");
     }
 
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        let pid = self.0.id().to_string();
+        let sent = Command::new("kill").args(["-HUP", &pid]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
     /// SIGTERM; waits for the end and gives the exit code.
     pub(crate) fn terminate(&mut self) -> i32 {
         let pid = self.0.id().to_string();

@@ -54,6 +54,10 @@ impl Provider for Alipay {
         &self.capabilities
     }
 
+    fn account(&self) -> String {
+        format!("app_id {}", self.app_id)
+    }
+
     fn request(&self, op: &Operation, stamp: &Stamp) -> Result<Verdict, Unsupported> {
         match op {
             Operation::Create(order) => self.create(order, stamp.now),

@@ -1,6 +1,6 @@
 //! The settings of an Alipay channel.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use domain::{Currency, Method};
 use serde::Deserialize;
@@ -9,13 +9,13 @@ use super::capabilities::table;
 use super::codec::Alipay;
 use super::sign::Trust;
 use crate::config::{
-    Common, Mistakes, common, default_connect_timeout_ms, default_max_in_flight,
-    default_timeout_ms, rebase, source,
+    Common, KeySlot, Mistakes, common, default_connect_timeout_ms, default_max_in_flight,
+    default_timeout_ms, slots, source,
 };
 use crate::crypto::{Certificate, CertificateInfo, PrivateKey, PublicKey, certificates};
 
-/// One application at Alipay's open platform. Keys are given in one of three ways each: the
-/// text itself, `*_file` or `*_env`; PEM or the bare Base64 that Alipay's tools print.
+/// One application at Alipay's open platform. Keys are given in one of four ways each: the
+/// text itself, `*_file`, `*_env` or `*_command`; PEM or the bare Base64 that Alipay's tools print.
 ///
 /// Either `alipay_public_key` (public-key mode) or the three certificates (certificate mode).
 #[derive(Clone, Debug, Deserialize)]
@@ -34,30 +34,40 @@ pub struct AlipaySettings {
     pub private_key_file: Option<PathBuf>,
     /// An environment variable with it.
     pub private_key_env: Option<String>,
-    /// Alipay's public key (not the application's own).
+    /// A command that prints it: the program and its arguments.
+    pub private_key_command: Option<Vec<String>>,
+    /// Alipay's public key (not the application's own); several while Alipay changes it.
     pub alipay_public_key: Option<crate::Secret>,
     /// A file with it.
     pub alipay_public_key_file: Option<PathBuf>,
     /// An environment variable with it.
     pub alipay_public_key_env: Option<String>,
+    /// A command that prints it: the program and its arguments.
+    pub alipay_public_key_command: Option<Vec<String>>,
     /// The application's certificate.
     pub app_certificate: Option<crate::Secret>,
     /// A file with it.
     pub app_certificate_file: Option<PathBuf>,
     /// An environment variable with it.
     pub app_certificate_env: Option<String>,
+    /// A command that prints it: the program and its arguments.
+    pub app_certificate_command: Option<Vec<String>>,
     /// Alipay's certificate; several, one after the other, while Alipay changes it.
     pub alipay_certificate: Option<crate::Secret>,
     /// A file with it.
     pub alipay_certificate_file: Option<PathBuf>,
     /// An environment variable with it.
     pub alipay_certificate_env: Option<String>,
+    /// A command that prints it: the program and its arguments.
+    pub alipay_certificate_command: Option<Vec<String>>,
     /// Alipay's root certificates.
     pub alipay_root_certificate: Option<crate::Secret>,
     /// A file with them.
     pub alipay_root_certificate_file: Option<PathBuf>,
     /// An environment variable with them.
     pub alipay_root_certificate_env: Option<String>,
+    /// A command that prints it: the program and its arguments.
+    pub alipay_root_certificate_command: Option<Vec<String>>,
     /// The product of a precreated code.
     #[serde(default = "qr_product")]
     pub qr_product_code: String,
@@ -115,17 +125,28 @@ impl AlipaySettings {
         common!(self)
     }
 
-    pub(crate) fn rebase(&mut self, folder: &Path) {
-        for path in [
+    /// Every key with the ways in which it may be given.
+    pub(crate) fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
+        slots!(
+            self,
+            private_key, private_key_file, private_key_env, private_key_command;
+            alipay_public_key, alipay_public_key_file, alipay_public_key_env, alipay_public_key_command;
+            app_certificate, app_certificate_file, app_certificate_env, app_certificate_command;
+            alipay_certificate, alipay_certificate_file, alipay_certificate_env, alipay_certificate_command;
+            alipay_root_certificate, alipay_root_certificate_file, alipay_root_certificate_env, alipay_root_certificate_command;
+        )
+    }
+
+    /// Every file that the settings name.
+    pub(crate) fn paths(&mut self) -> Vec<&mut Option<PathBuf>> {
+        vec![
             &mut self.private_key_file,
             &mut self.alipay_public_key_file,
             &mut self.app_certificate_file,
             &mut self.alipay_certificate_file,
             &mut self.alipay_root_certificate_file,
             &mut self.ca_file,
-        ] {
-            rebase(path, folder);
-        }
+        ]
     }
 
     pub(crate) fn codec(&self, notify_url: &str, mistakes: &mut Mistakes) -> Option<Alipay> {
@@ -134,11 +155,12 @@ impl AlipaySettings {
         let notify_url = self.common().notify_url(notify_url, mistakes);
         let capabilities = self.common().capabilities(table(), None, mistakes);
         let keys = self.keys(mistakes);
-        let key = source!(self, private_key, private_key_file, private_key_env)
-            .required(mistakes)
-            .and_then(|text| {
-                mistakes.take("private_key", PrivateKey::read(text.expose()), KEY_FIX)
-            });
+        let key =
+            source!(self, private_key, private_key_file, private_key_env, private_key_command)
+                .required(mistakes)
+                .and_then(|text| {
+                    mistakes.take("private_key", PrivateKey::read(text.expose()), KEY_FIX)
+                });
         let (keys, key) = (keys?, key?);
         if keys.app.as_ref().is_some_and(|cert| !key.belongs_to(&cert.key)) {
             mistakes.add(
@@ -168,8 +190,13 @@ impl AlipaySettings {
     }
 
     fn keys(&self, mistakes: &mut Mistakes) -> Option<Keys> {
-        let public =
-            source!(self, alipay_public_key, alipay_public_key_file, alipay_public_key_env);
+        let public = source!(
+            self,
+            alipay_public_key,
+            alipay_public_key_file,
+            alipay_public_key_env,
+            alipay_public_key_command
+        );
         let parts = self.certificate_sources();
         match (public.is_set(), parts.iter().any(|part| part.is_set())) {
             (true, true) => {
@@ -183,23 +210,37 @@ impl AlipaySettings {
             (false, true) => self.certificate_mode(mistakes),
             (_, false) => {
                 let text = public.required(mistakes)?;
-                let key = PublicKey::read(text.expose());
+                let keys = PublicKey::read_all(text.expose());
                 let fix = "copy the Alipay public key from the application's page";
-                let key = mistakes.take("alipay_public_key", key, fix)?;
-                Some(Keys { trust: Trust { keys: vec![(None, key)] }, names: None, app: None })
+                let keys = mistakes.take("alipay_public_key", keys, fix)?;
+                let keys = keys.into_iter().map(|key| (None, key)).collect();
+                Some(Keys { trust: Trust { keys }, names: None, app: None })
             }
         }
     }
 
     fn certificate_sources(&self) -> [crate::config::Source<'_>; 3] {
         [
-            source!(self, app_certificate, app_certificate_file, app_certificate_env),
-            source!(self, alipay_certificate, alipay_certificate_file, alipay_certificate_env),
+            source!(
+                self,
+                app_certificate,
+                app_certificate_file,
+                app_certificate_env,
+                app_certificate_command
+            ),
+            source!(
+                self,
+                alipay_certificate,
+                alipay_certificate_file,
+                alipay_certificate_env,
+                alipay_certificate_command
+            ),
             source!(
                 self,
                 alipay_root_certificate,
                 alipay_root_certificate_file,
-                alipay_root_certificate_env
+                alipay_root_certificate_env,
+                alipay_root_certificate_command
             ),
         ]
     }

@@ -4,23 +4,26 @@
 //! and what to do. Nothing here talks to a provider; [`Driver::probe`](crate::Driver::probe)
 //! does, with [`ChannelSettings::probe_operation`].
 
+mod command;
 mod mistakes;
 mod source;
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use domain::{ChannelId, Flow, Method, Money, Operation, OrderRef, PaymentId, ProviderOrderNo};
 use domain::{Currency, RefundLimits, Timestamp};
 use serde::Deserialize;
 
 pub(crate) use mistakes::Mistakes;
 pub use mistakes::SettingError;
-pub(crate) use source::{Source, common, rebase, source};
+pub(crate) use source::{KeySlot, Source, common, rebase, slots, source};
 
 use crate::alipay::AlipaySettings;
-use crate::crypto::CertificateInfo;
+use crate::crypto::{CertificateInfo, infos};
 use crate::driver::{CallLimits, Roots};
 use crate::paypal::PaypalSettings;
 use crate::stripe::StripeSettings;
@@ -58,12 +61,61 @@ impl ChannelSettings {
 
     /// Makes relative `*_file` paths relative to `folder`, where the configuration lies.
     pub fn rebase(&mut self, folder: &Path) {
+        self.paths().into_iter().for_each(|path| rebase(path, folder));
+    }
+
+    /// Every file that the settings name: keys, certificates, the issuers of TLS certificates.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut copy = self.clone();
+        copy.paths().into_iter().filter_map(|path| path.take()).collect()
+    }
+
+    /// Runs every command that prints a key, once, and keeps what it printed.
+    ///
+    /// # Errors
+    /// Every command that gave no key.
+    pub fn run_commands(&mut self, channel: &ChannelId) -> Result<(), Vec<SettingError>> {
+        let mut mistakes = Mistakes::new(channel);
+        self.keys_mut().into_iter().for_each(|key| key.run(&mut mistakes));
+        mistakes.finish(Some(()))
+    }
+
+    /// A digest of all keys and certificates as they can be read now, to tell whether any has
+    /// changed. Commands are not run.
+    pub fn material(&self) -> [u8; 32] {
+        let mut copy = self.clone();
+        let mut digest = digest::Context::new(&digest::SHA256);
+        let mut add = |name: &str, bytes: Option<Vec<u8>>| {
+            let bytes = bytes.unwrap_or_default();
+            digest.update(&(name.len() as u64).to_be_bytes());
+            digest.update(name.as_bytes());
+            digest.update(&(bytes.len() as u64).to_be_bytes());
+            digest.update(&bytes);
+        };
+        copy.keys_mut().iter().for_each(|key| add(key.field, key.text()));
+        self.files().iter().for_each(|file| add("file", std::fs::read(file).ok()));
+        let mut sum = [0; 32];
+        sum.copy_from_slice(digest.finish().as_ref());
+        sum
+    }
+
+    fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
         match self {
-            ChannelSettings::Alipay(settings) => settings.rebase(folder),
-            ChannelSettings::WechatPay(settings) => settings.rebase(folder),
-            ChannelSettings::Stripe(settings) => settings.rebase(folder),
-            ChannelSettings::UnionPay(settings) => settings.rebase(folder),
-            ChannelSettings::Paypal(settings) => settings.rebase(folder),
+            ChannelSettings::Alipay(settings) => settings.keys_mut(),
+            ChannelSettings::WechatPay(settings) => settings.keys_mut(),
+            ChannelSettings::Stripe(settings) => settings.keys_mut(),
+            ChannelSettings::UnionPay(settings) => settings.keys_mut(),
+            ChannelSettings::Paypal(settings) => settings.keys_mut(),
+        }
+    }
+
+    fn paths(&mut self) -> Vec<&mut Option<PathBuf>> {
+        match self {
+            ChannelSettings::Alipay(settings) => settings.paths(),
+            ChannelSettings::WechatPay(settings) => settings.paths(),
+            ChannelSettings::Stripe(settings) => settings.paths(),
+            ChannelSettings::UnionPay(settings) => settings.paths(),
+            ChannelSettings::Paypal(settings) => settings.paths(),
         }
     }
 
@@ -110,13 +162,19 @@ impl ChannelSettings {
 
     /// The certificates that can be read, for the table of `evergate check` and the metric of
     /// their expiry; those that cannot be read are mistakes that [`build`](Self::build) reports.
+    ///
+    /// Where one setting holds several, those after the first are numbered: `name[2]`.
     pub fn certificates(&self) -> Vec<CertificateInfo> {
-        match self {
-            ChannelSettings::Alipay(settings) => settings.certificates(),
-            ChannelSettings::WechatPay(settings) => settings.certificates(),
-            ChannelSettings::UnionPay(settings) => settings.certificates(),
-            ChannelSettings::Stripe(_) | ChannelSettings::Paypal(_) => Vec::new(),
-        }
+        let (mut found, ca_file) = match self {
+            ChannelSettings::Alipay(settings) => (settings.certificates(), &settings.ca_file),
+            ChannelSettings::WechatPay(settings) => (settings.certificates(), &settings.ca_file),
+            ChannelSettings::UnionPay(settings) => (settings.certificates(), &settings.ca_file),
+            ChannelSettings::Stripe(settings) => (Vec::new(), &settings.ca_file),
+            ChannelSettings::Paypal(settings) => (Vec::new(), &settings.ca_file),
+        };
+        let issuers = ca_file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+        found.extend(issuers.map(|pem| infos(&pem, "ca_file")).unwrap_or_default());
+        numbered(found)
     }
 
     /// The provider's address, as it is configured.
@@ -362,6 +420,19 @@ impl Common<'_> {
         mistakes.within("refund_days", stated.into(), 1, most);
         RefundLimits { within: Some(crate::common::days(stated)), ..table.refunds }
     }
+}
+
+/// Gives each certificate a name of its own.
+fn numbered(mut found: Vec<CertificateInfo>) -> Vec<CertificateInfo> {
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for info in &mut found {
+        let count = counts.entry(info.name.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            info.name = format!("{}[{count}]", info.name);
+        }
+    }
+    found
 }
 
 fn is_loopback(url: &reqwest::Url) -> bool {

@@ -1,22 +1,24 @@
-//! Keys come as a text in the file, as a file of their own, or from the environment.
+//! Keys come as a text in the file, as a file of their own, from the environment, or from a
+//! program that prints them.
 
 use std::path::{Path, PathBuf};
 
-use super::Mistakes;
+use super::{Mistakes, command};
 use crate::crypto::Secret;
 
-/// The three fields of one key: `name`, `name_file` and `name_env`.
+/// The four fields of one key: `name`, `name_file`, `name_env` and `name_command`.
 pub(crate) struct Source<'s> {
     pub(crate) field: &'static str,
     pub(crate) inline: Option<&'s Secret>,
     pub(crate) file: Option<&'s Path>,
     pub(crate) env: Option<&'s str>,
+    pub(crate) command: Option<&'s [String]>,
 }
 
 impl Source<'_> {
-    /// Whether any of the three is set.
+    /// Whether any of the four is set.
     pub(crate) fn is_set(&self) -> bool {
-        self.inline.is_some() || self.file.is_some() || self.env.is_some()
+        self.inline.is_some() || self.file.is_some() || self.env.is_some() || self.command.is_some()
     }
 
     /// The text; missing is a mistake.
@@ -26,7 +28,9 @@ impl Source<'_> {
             mistakes.add(
                 field,
                 "it is required",
-                &format!("set one of `{field}`, `{field}_file` or `{field}_env`"),
+                &format!(
+                    "set one of `{field}`, `{field}_file`, `{field}_env` or `{field}_command`"
+                ),
             );
         }
         self.optional(mistakes)
@@ -35,17 +39,17 @@ impl Source<'_> {
     /// The text, if one is given; giving it twice or unreadably is a mistake.
     pub(crate) fn optional(&self, mistakes: &mut Mistakes) -> Option<Secret> {
         let field = self.field;
-        match (self.inline, self.file, self.env) {
-            (None, None, None) => None,
-            (Some(text), None, None) => Some(text.clone()),
-            (None, Some(file), None) => match std::fs::read_to_string(file) {
+        match (self.inline, self.file, self.env, self.command) {
+            (None, None, None, None) => None,
+            (Some(text), None, None, None) => Some(text.clone()),
+            (None, Some(file), None, None) => match std::fs::read_to_string(file) {
                 Ok(text) => Some(Secret::new(text)),
                 Err(error) => {
                     mistakes.unreadable(&format!("{field}_file"), file, &error);
                     None
                 }
             },
-            (None, None, Some(name)) => match std::env::var(name) {
+            (None, None, Some(name), None) => match std::env::var(name) {
                 Ok(text) => Some(Secret::new(text)),
                 Err(_) => {
                     mistakes.add(
@@ -56,11 +60,20 @@ impl Source<'_> {
                     None
                 }
             },
+            (None, None, None, Some(words)) => match command::run(words) {
+                Ok(text) => Some(text),
+                Err(rule) => {
+                    mistakes.add(&format!("{field}_command"), &rule, COMMAND_FIX);
+                    None
+                }
+            },
             _ => {
                 mistakes.add(
                     field,
                     "it is given more than once",
-                    &format!("keep one of `{field}`, `{field}_file` and `{field}_env`"),
+                    &format!(
+                        "keep one of `{field}`, `{field}_file`, `{field}_env` and `{field}_command`"
+                    ),
                 );
                 None
             }
@@ -74,6 +87,58 @@ impl Source<'_> {
     }
 }
 
+/// One key of a settings struct, to be filled in.
+pub(crate) struct KeySlot<'s> {
+    pub(crate) field: &'static str,
+    pub(crate) inline: &'s mut Option<Secret>,
+    pub(crate) file: Option<&'s Path>,
+    pub(crate) env: Option<&'s str>,
+    pub(crate) command: &'s mut Option<Vec<String>>,
+}
+
+impl KeySlot<'_> {
+    /// Runs the command and keeps what it printed as the text itself. A key that is given in
+    /// another way as well is left as it is, for the mistake to be found.
+    pub(crate) fn run(self, mistakes: &mut Mistakes) {
+        if self.inline.is_some() || self.file.is_some() || self.env.is_some() {
+            return;
+        }
+        let Some(words) = self.command.take() else { return };
+        match command::run(&words) {
+            Ok(text) => *self.inline = Some(text),
+            Err(rule) => {
+                mistakes.add(&format!("{}_command", self.field), &rule, COMMAND_FIX);
+                *self.command = Some(words);
+            }
+        }
+    }
+
+    /// The text, where it needs no command and can be read.
+    pub(crate) fn text(&self) -> Option<Vec<u8>> {
+        let inline = self.inline.as_ref().map(|text| text.expose().as_bytes().to_vec());
+        let file = || self.file.and_then(|file| std::fs::read(file).ok());
+        let env = || self.env.and_then(|name| std::env::var(name).ok()).map(String::into_bytes);
+        inline.or_else(file).or_else(env)
+    }
+}
+
+/// What to do about a command that gives no key.
+const COMMAND_FIX: &str = "run it by hand as the service's user; it must print the key alone";
+
+/// The [`KeySlot`]s of a settings struct.
+macro_rules! slots {
+    ($settings:expr, $($inline:ident, $file:ident, $env:ident, $command:ident;)*) => {
+        vec![$(crate::config::KeySlot {
+            field: stringify!($inline),
+            inline: &mut $settings.$inline,
+            file: $settings.$file.as_deref(),
+            env: $settings.$env.as_deref(),
+            command: &mut $settings.$command,
+        }),*]
+    };
+}
+pub(crate) use slots;
+
 /// Makes a relative path relative to `folder`.
 pub(crate) fn rebase(path: &mut Option<PathBuf>, folder: &Path) {
     if let Some(path) = path
@@ -83,14 +148,15 @@ pub(crate) fn rebase(path: &mut Option<PathBuf>, folder: &Path) {
     }
 }
 
-/// The [`Source`] of a key that a settings struct holds in its three fields.
+/// The [`Source`] of a key that a settings struct holds in its four fields.
 macro_rules! source {
-    ($settings:expr, $inline:ident, $file:ident, $env:ident) => {
+    ($settings:expr, $inline:ident, $file:ident, $env:ident, $command:ident) => {
         crate::config::Source {
             field: stringify!($inline),
             inline: $settings.$inline.as_ref(),
             file: $settings.$file.as_deref(),
             env: $settings.$env.as_deref(),
+            command: $settings.$command.as_deref(),
         }
     };
 }

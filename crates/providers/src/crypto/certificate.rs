@@ -105,6 +105,25 @@ pub(crate) fn certificates(text: &str) -> Result<Vec<Certificate>, &'static str>
     }
 }
 
+/// What every certificate of a PEM text says about itself, whatever its key is; what cannot be
+/// read is passed over.
+pub(crate) fn infos(text: &str, name: &str) -> Vec<CertificateInfo> {
+    let blocks = pem::blocks(text).unwrap_or_default();
+    let read = blocks.iter().filter(|b| b.label == "CERTIFICATE").map(|b| info_of(&b.der, name));
+    read.flatten().collect()
+}
+
+/// What one certificate says about itself.
+pub(crate) fn info_of(der: &[u8], name: &str) -> Option<CertificateInfo> {
+    let (_, x509) = X509Certificate::from_der(der).ok()?;
+    Some(CertificateInfo {
+        name: name.to_owned(),
+        subject: x509.subject().to_string(),
+        not_before: Timestamp::from_secs(x509.validity().not_before.timestamp()),
+        not_after: Timestamp::from_secs(x509.validity().not_after.timestamp()),
+    })
+}
+
 fn common_name(name: &X509Name<'_>) -> Option<String> {
     name.iter_common_name().next().and_then(|cn| cn.as_str().ok()).map(ToOwned::to_owned)
 }

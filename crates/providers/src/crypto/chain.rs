@@ -17,6 +17,7 @@ pub(crate) struct Authority {
     key: PublicKey,
     common_name: Option<String>,
     is_authority: bool,
+    serial: String,
     not_before: Timestamp,
     not_after: Timestamp,
 }
@@ -40,6 +41,7 @@ impl Authority {
             key: PublicKey::from_der(x509.public_key().raw)?,
             common_name: name.map(ToOwned::to_owned),
             is_authority: constraints.is_some_and(|c| c.value.ca),
+            serial: x509.tbs_certificate.serial.to_string(),
             not_before: Timestamp::from_secs(x509.validity().not_before.timestamp()),
             not_after: Timestamp::from_secs(x509.validity().not_after.timestamp()),
             der: der.to_vec(),
@@ -59,6 +61,16 @@ impl Authority {
     /// Whether it may vouch for others.
     pub(crate) fn is_authority(&self) -> bool {
         self.is_authority
+    }
+
+    /// Its serial number in decimal, as UnionPay writes it.
+    pub(crate) fn serial(&self) -> &str {
+        &self.serial
+    }
+
+    /// Its last moment.
+    pub(crate) fn not_after(&self) -> Timestamp {
+        self.not_after
     }
 
     /// Whether its dates cover `now`.

@@ -14,11 +14,11 @@ mod secret;
 mod symmetric;
 
 pub use certificate::CertificateInfo;
-pub(crate) use certificate::{Certificate, certificates};
+pub(crate) use certificate::{Certificate, certificates, infos};
 pub(crate) use chain::Authority;
 pub(crate) use md5::md5_hex;
 #[cfg(feature = "pfx")]
-pub(crate) use pfx::open_pfx;
+pub(crate) use pfx::{open_pfx, pfx_infos};
 #[cfg(test)]
 pub(crate) use rsa::test_key;
 pub(crate) use rsa::{PrivateKey, PublicKey};

@@ -2,7 +2,8 @@
 
 use p12_keystore::Pkcs12Archive;
 
-use super::{Certificate, PrivateKey};
+use super::certificate::info_of;
+use super::{Certificate, CertificateInfo, PrivateKey};
 
 /// The key and the certificate that belongs to it. Both the form of old tools (SHA-1, 3DES,
 /// RC2), which UnionPay's own files have, and the form of new ones (AES, SHA-256) are read.
@@ -18,6 +19,12 @@ pub(crate) fn open_pfx(
         archive.certs.iter().filter_map(|c| Certificate::from_der(c.cert.as_der()).ok());
     let certificate = found.find(|certificate| key.belongs_to(&certificate.key));
     Ok((key, certificate.ok_or("it holds no certificate of its key")?))
+}
+
+/// What every certificate of the file says about itself, its issuers' included.
+pub(crate) fn pfx_infos(bytes: &[u8], password: &str, name: &str) -> Vec<CertificateInfo> {
+    let Ok(archive) = Pkcs12Archive::from_pkcs12(bytes, password) else { return Vec::new() };
+    archive.certs.iter().filter_map(|c| info_of(c.cert.as_der(), name)).collect()
 }
 
 #[cfg(test)]
@@ -73,6 +80,8 @@ mod tests {
             let (key, certificate) = open_pfx(&bytes, "000000").unwrap();
             assert_eq!(certificate.serial_decimal, "68759663125");
             assert!(key.belongs_to(&certificate.key));
+            assert_eq!(pfx_infos(&bytes, "000000", "pfx_file").len(), 1);
+            assert!(pfx_infos(&bytes, "000001", "pfx_file").is_empty());
             assert!(open_pfx(&bytes, "000001").is_err());
             assert!(open_pfx(&bytes[..bytes.len() / 2], "000000").is_err());
         }

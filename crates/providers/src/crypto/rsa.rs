@@ -79,6 +79,20 @@ impl PublicKey {
         PublicKey::from_der(&block.der)
     }
 
+    /// One key, or several while the provider changes them: PEM blocks one after the other, or
+    /// bare Base64 texts with empty lines between them.
+    pub(crate) fn read_all(text: &str) -> Result<Vec<PublicKey>, &'static str> {
+        if text.contains("-----BEGIN ") {
+            let starts = text.match_indices("-----BEGIN ").map(|(at, _)| at);
+            let ends = starts.clone().skip(1).chain([text.len()]);
+            return starts.zip(ends).map(|(from, to)| PublicKey::read(&text[from..to])).collect();
+        }
+        let unix = text.replace("\r\n", "\n");
+        let parts = unix.split("\n\n").map(str::trim).filter(|part| !part.is_empty());
+        let keys: Vec<_> = parts.map(PublicKey::read).collect::<Result<_, _>>()?;
+        if keys.is_empty() { Err("it is empty") } else { Ok(keys) }
+    }
+
     /// From DER, with or without the X.509 wrapper.
     pub(crate) fn from_der(der: &[u8]) -> Result<PublicKey, &'static str> {
         ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der)

@@ -54,7 +54,8 @@ impl Driver {
             clock_skew_s: None,
             took: Duration::ZERO,
         };
-        let Some(target) = self.channels.load().get(channel).cloned() else {
+        let known = self.channels.load().get(channel).and_then(|slot| slot.usual().cloned());
+        let Some(target) = known else {
             probe.fault = Some(Fault::new("no_channel", "the channel is not configured"));
             return probe;
         };

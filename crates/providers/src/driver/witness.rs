@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use domain::{ChannelId, Notice, Timestamp};
 use tokio::sync::Semaphore;
 
-use super::{Channel, Driver};
+use super::Driver;
+use super::slot::Channel;
 use crate::{Cause, Delivery, Forged, Reply, Response, Witness};
 
 /// Witnesses that a channel asks at once. Anybody can send deliveries, so these calls have a
@@ -57,17 +58,44 @@ impl Witnesses {
 }
 
 impl Driver {
-    /// Verifies and reads a notification, asking the provider where its proof needs that.
+    /// Verifies and reads a notification, asking the provider where its proof needs that. Every
+    /// set of the channel's settings that is believed now may prove it.
     ///
     /// # Errors
     /// When it does not prove itself, or that could not be found out.
     pub async fn notice(&self, id: &ChannelId, delivery: &Delivery) -> Result<Notice, Unread> {
-        let channel = self.channels.load().get(id).cloned().ok_or(Unread::NoChannel)?;
+        let slot = self.channels.load().get(id).cloned().ok_or(Unread::NoChannel)?;
         let now = (self.clock)();
+        let mut first = None;
+        for (place, channel) in slot.believed(now).iter().enumerate() {
+            match self.notice_by(channel, delivery, now).await {
+                // Another key does not help against these.
+                Err(Unread::Refused(why @ (Forged::Irrelevant(_) | Forged::Stale { .. }))) => {
+                    return Err(why.into());
+                }
+                Err(why) => first = first.or(Some(why)),
+                Ok(notice) => {
+                    if place > 0 {
+                        let name = "evergate_former_keys_believed_total";
+                        metrics::counter!(name, "channel" => id.to_string()).increment(1);
+                    }
+                    return Ok(notice);
+                }
+            }
+        }
+        Err(first.unwrap_or(Unread::NoChannel))
+    }
+
+    async fn notice_by(
+        &self,
+        channel: &Channel,
+        delivery: &Delivery,
+        now: Timestamp,
+    ) -> Result<Notice, Unread> {
         let Some(witness) = channel.codec.witness(delivery, now)? else {
             return Ok(channel.codec.notice(delivery, now)?);
         };
-        let said = self.ask(&channel, witness, now).await.map_err(Unread::Unverified)?;
+        let said = self.ask(channel, witness, now).await.map_err(Unread::Unverified)?;
         Ok(channel.codec.testified(delivery, &said, now)?)
     }
 
@@ -89,7 +117,7 @@ impl Driver {
         let reply = if witness.with_token {
             self.carried(channel, witness.request, deadline, Timestamp::MAX).await
         } else {
-            super::whole(deadline, &channel.http, witness.request).await
+            super::whole(deadline, &channel.line.http, witness.request).await
         };
         match (reply, witness.keep) {
             (Reply::Answered(said), keep) => {

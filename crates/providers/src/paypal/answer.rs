@@ -74,9 +74,9 @@ impl Paypal {
     ) -> Verdict {
         let done = |state| Verdict::Done(Answer::Close(Outcome::Ok(state)));
         match (step.asks, said) {
-            // Nothing was taken, and nothing will be.
+            // Nothing was taken, and by this call nothing will be.
             (CAPTURE, Some(Said { meaning: Meaning::Declined { .. }, .. })) => {
-                done(CloseState::Closed)
+                done(CloseState::NotTaken)
             }
             (_, Some(said)) => self.refused(op, order, step, said),
             (_, None) => match standing(response, order) {
@@ -98,22 +98,22 @@ impl Paypal {
 
     /// The customer has approved, and nothing was taken. Money moves here and nowhere else.
     fn approved(&self, op: &Operation, order: &OrderRef, step: &Step, id: &str) -> Verdict {
-        let settled = match op {
-            Operation::Close(..) => Answer::Close(Outcome::Ok(CloseState::Closed)),
+        let left = match op {
+            Operation::Close(..) => Answer::Close(Outcome::Ok(CloseState::NotTaken)),
             _ => Answer::Query(Outcome::Ok(OrderState::Payable)),
         };
         match step.asks {
             CAPTURE => Verdict::Done(op.unknown(malformed("a capture that captured nothing"))),
             // Another order of this payment was captured, so PayPal will not capture this one.
             AFTER if step.memo == "DUPLICATE_INVOICE_ID" && matches!(op, Operation::Close(..)) => {
-                Verdict::Done(settled)
+                Verdict::Done(Answer::Close(Outcome::Ok(CloseState::Closed)))
             }
             AFTER => {
                 let detail = "PayPal refused the capture, and the order is still approved";
                 Verdict::Done(op.unknown(Fault::new(step.memo.clone(), detail)))
             }
             _ if order.wanted => self.capture(order, id),
-            _ => Verdict::Done(settled),
+            _ => Verdict::Done(left),
         }
     }
 }

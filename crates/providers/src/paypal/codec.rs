@@ -46,6 +46,10 @@ impl Provider for Paypal {
         &self.capabilities
     }
 
+    fn account(&self) -> String {
+        format!("client_id {}", self.client_id)
+    }
+
     fn request(&self, op: &Operation, _stamp: &Stamp) -> Result<Verdict, Unsupported> {
         match op {
             Operation::Create(order) => self.create(order),

@@ -243,7 +243,8 @@ impl Standing {
             Standing::Paid(receipt) => CloseState::AlreadyPaid(Some(receipt)),
             Standing::Returned(receipt) => CloseState::PaidAndRefunded(receipt),
             Standing::Processing => CloseState::Processing,
-            Standing::Payable | Standing::Approved | Standing::Closed => CloseState::Closed,
+            Standing::Payable | Standing::Approved => CloseState::NotTaken,
+            Standing::Closed => CloseState::Closed,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The settings of a PayPal channel.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use domain::{Currency, Method};
 use serde::Deserialize;
@@ -9,13 +9,13 @@ use super::capabilities::{amounts, table};
 use super::codec::Paypal;
 use super::webhook::Check;
 use crate::config::{
-    Common, Mistakes, common, default_connect_timeout_ms, default_max_in_flight,
-    default_timeout_ms, rebase, source,
+    Common, KeySlot, Mistakes, common, default_connect_timeout_ms, default_max_in_flight,
+    default_timeout_ms, slots, source,
 };
 use crate::crypto::Secret;
 
-/// One PayPal application (REST app). Keys are given in one of three ways each: the text
-/// itself, `*_file` or `*_env`.
+/// One PayPal application (REST app). Keys are given in one of four ways each: the text
+/// itself, `*_file`, `*_env` or `*_command`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaypalSettings {
@@ -30,6 +30,8 @@ pub struct PaypalSettings {
     pub client_secret_file: Option<PathBuf>,
     /// An environment variable with it.
     pub client_secret_env: Option<String>,
+    /// A command that prints it: the program and its arguments.
+    pub client_secret_command: Option<Vec<String>>,
     /// The webhook's id from the console. It is part of what PayPal signs.
     pub webhook_id: String,
     /// How webhooks are verified.
@@ -116,9 +118,17 @@ impl PaypalSettings {
         common!(self)
     }
 
-    pub(crate) fn rebase(&mut self, folder: &Path) {
-        rebase(&mut self.client_secret_file, folder);
-        rebase(&mut self.ca_file, folder);
+    /// Every key with the ways in which it may be given.
+    pub(crate) fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
+        slots!(
+            self,
+            client_secret, client_secret_file, client_secret_env, client_secret_command;
+        )
+    }
+
+    /// Every file that the settings name.
+    pub(crate) fn paths(&mut self) -> Vec<&mut Option<PathBuf>> {
+        vec![&mut self.client_secret_file, &mut self.ca_file]
     }
 
     pub(crate) fn codec(&self, notify_url: &str, mistakes: &mut Mistakes) -> Option<Paypal> {
@@ -135,8 +145,14 @@ impl PaypalSettings {
             }
         }
         let check = self.check(mistakes);
-        let secret = source!(self, client_secret, client_secret_file, client_secret_env)
-            .required(mistakes)?;
+        let secret = source!(
+            self,
+            client_secret,
+            client_secret_file,
+            client_secret_env,
+            client_secret_command
+        )
+        .required(mistakes)?;
         let secret = Secret::new(secret.expose().trim());
         mistakes.name("client_secret", secret.expose());
         Some(Paypal {

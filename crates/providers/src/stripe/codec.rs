@@ -42,6 +42,15 @@ impl Provider for Stripe {
         &self.capabilities
     }
 
+    fn account(&self) -> String {
+        let mode = match self.livemode {
+            Some(true) => "live",
+            Some(false) => "test",
+            None => "unknown",
+        };
+        format!("account {}, {mode} mode", self.account.as_deref().unwrap_or("of the key"))
+    }
+
     fn request(&self, op: &Operation, stamp: &Stamp) -> Result<Verdict, Unsupported> {
         match op {
             Operation::Create(order) => self.create(order),

@@ -1,6 +1,6 @@
 //! The settings of a Stripe channel.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use domain::{Currency, Method};
 use serde::Deserialize;
@@ -8,13 +8,13 @@ use serde::Deserialize;
 use super::capabilities::{amounts, table};
 use super::codec::Stripe;
 use crate::config::{
-    Common, Mistakes, common, default_connect_timeout_ms, default_max_in_flight,
-    default_timeout_ms, rebase, source,
+    Common, KeySlot, Mistakes, common, default_connect_timeout_ms, default_max_in_flight,
+    default_timeout_ms, slots, source,
 };
 use crate::crypto::Secret;
 
-/// One Stripe account. Keys are given in one of three ways each: the text itself, `*_file` or
-/// `*_env`.
+/// One Stripe account. Keys are given in one of four ways each: the text itself, `*_file`,
+/// `*_env` or `*_command`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StripeSettings {
@@ -27,12 +27,16 @@ pub struct StripeSettings {
     pub secret_key_file: Option<PathBuf>,
     /// An environment variable with it.
     pub secret_key_env: Option<String>,
+    /// A command that prints it: the program and its arguments.
+    pub secret_key_command: Option<Vec<String>>,
     /// The webhook's secret (`whsec_...`). Two, with a space or comma between, while it changes.
     pub webhook_secret: Option<Secret>,
     /// A file with it.
     pub webhook_secret_file: Option<PathBuf>,
     /// An environment variable with it.
     pub webhook_secret_env: Option<String>,
+    /// A command that prints it: the program and its arguments.
+    pub webhook_secret_command: Option<Vec<String>>,
     /// How old a webhook may be.
     #[serde(default = "tolerance")]
     pub webhook_tolerance_s: u32,
@@ -93,10 +97,18 @@ impl StripeSettings {
         common!(self)
     }
 
-    pub(crate) fn rebase(&mut self, folder: &Path) {
-        rebase(&mut self.secret_key_file, folder);
-        rebase(&mut self.webhook_secret_file, folder);
-        rebase(&mut self.ca_file, folder);
+    /// Every key with the ways in which it may be given.
+    pub(crate) fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
+        slots!(
+            self,
+            secret_key, secret_key_file, secret_key_env, secret_key_command;
+            webhook_secret, webhook_secret_file, webhook_secret_env, webhook_secret_command;
+        )
+    }
+
+    /// Every file that the settings name.
+    pub(crate) fn paths(&mut self) -> Vec<&mut Option<PathBuf>> {
+        vec![&mut self.secret_key_file, &mut self.webhook_secret_file, &mut self.ca_file]
     }
 
     pub(crate) fn codec(&self, notify_url: &str, mistakes: &mut Mistakes) -> Option<Stripe> {
@@ -130,7 +142,8 @@ impl StripeSettings {
     }
 
     fn key(&self, mistakes: &mut Mistakes) -> Option<Secret> {
-        let text = source!(self, secret_key, secret_key_file, secret_key_env).required(mistakes)?;
+        let text = source!(self, secret_key, secret_key_file, secret_key_env, secret_key_command)
+            .required(mistakes)?;
         let key = Secret::new(text.expose().trim());
         let known = key.expose().starts_with("sk_") || key.expose().starts_with("rk_");
         if !known || !key.expose().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
@@ -141,8 +154,14 @@ impl StripeSettings {
     }
 
     fn webhook_secrets(&self, mistakes: &mut Mistakes) -> Option<Vec<Secret>> {
-        let text = source!(self, webhook_secret, webhook_secret_file, webhook_secret_env)
-            .required(mistakes)?;
+        let text = source!(
+            self,
+            webhook_secret,
+            webhook_secret_file,
+            webhook_secret_env,
+            webhook_secret_command
+        )
+        .required(mistakes)?;
         let split = |c: char| c.is_whitespace() || c == ',';
         let secrets: Vec<_> =
             text.expose().split(split).filter(|s| !s.is_empty()).map(Secret::new).collect();

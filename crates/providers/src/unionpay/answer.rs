@@ -8,6 +8,7 @@ use domain::{
 use super::codec::{CNY, REFUND, REFUND_FIND, REFUND_LOOK, UnionPay};
 use super::message::{Fields, split, text};
 use super::table::{About, is_success, meaning};
+use super::trust::Unproven;
 use crate::common::{
     answered, beijing_compact, http_fault, malformed, other, read_beijing_compact, unverified,
 };
@@ -73,11 +74,11 @@ impl UnionPay {
         let proof = self.trust.prove(&fields, now);
         match proof {
             Err(why) => {
-                let fault = match known_shape(code) {
-                    Some(code) if !is_success(code) => {
+                let fault = match (&why, known_shape(code)) {
+                    (Unproven::Unfit(why), Some(code)) if !is_success(code) => {
                         Fault::new(code, format!("UnionPay answered {code} (not proven: {why})"))
                     }
-                    _ => unverified(why),
+                    _ => unproven(&why),
                 };
                 // It may only say that the question was not let in.
                 let refused = matches!(meaning, Meaning::Rejected | Meaning::Unavailable);
@@ -153,6 +154,17 @@ impl UnionPay {
                 Some(false) => Outcome::Unknown(other("amount")),
                 _ => Outcome::Ok(RefundState::Pending),
             }),
+        }
+    }
+}
+
+/// Our code for a message that does not prove itself; a certificate that has run out is told
+/// apart, since it is UnionPay's to replace and no attack.
+fn unproven(why: &Unproven) -> Fault {
+    match why {
+        Unproven::Unfit(why) => unverified(why),
+        Unproven::Expired { .. } => {
+            Fault::new("certificate_expired", format!("the answer does not prove itself: {why}"))
         }
     }
 }

@@ -44,6 +44,10 @@ impl Provider for UnionPay {
         &self.capabilities
     }
 
+    fn account(&self) -> String {
+        format!("mer_id {}", self.mer_id)
+    }
+
     fn request(&self, op: &Operation, stamp: &Stamp) -> Result<Verdict, Unsupported> {
         let _ = stamp;
         match op {

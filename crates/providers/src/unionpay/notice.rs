@@ -9,6 +9,7 @@ use super::answer::{is_amount, paid_at};
 use super::codec::UnionPay;
 use super::message::{Fields, decode, text};
 use super::table::is_success;
+use super::trust::Unproven;
 use crate::{Delivery, Forged};
 
 impl UnionPay {
@@ -19,7 +20,12 @@ impl UnionPay {
     ) -> Result<Notice, Forged> {
         let fields = decode(&delivery.body)
             .ok_or_else(|| Forged::Malformed("no form that can be read one way only".into()))?;
-        self.trust.prove(&fields, now).map_err(Forged::Signature)?;
+        self.trust.prove(&fields, now).map_err(|why| {
+            Forged::Signature(match why {
+                Unproven::Unfit(why) => why,
+                Unproven::Expired { .. } => "its certificate has run out",
+            })
+        })?;
         if text(&fields, "merId") != Some(&self.mer_id) {
             return Err(Forged::Account("merId"));
         }

@@ -9,8 +9,8 @@ use super::capabilities::table;
 use super::codec::UnionPay;
 use super::trust::{Trust, chain, infos};
 use crate::config::{
-    Common, Mistakes, Source, common, default_connect_timeout_ms, default_max_in_flight,
-    default_timeout_ms, rebase, source,
+    Common, KeySlot, Mistakes, Source, common, default_connect_timeout_ms, default_max_in_flight,
+    default_timeout_ms, slots, source,
 };
 use crate::crypto::{Authority, Certificate, CertificateInfo, PrivateKey, certificates};
 
@@ -27,8 +27,8 @@ pub enum Environment {
 }
 
 /// One merchant number at UnionPay. The signing key comes as a PFX file, as UnionPay hands it
-/// out, or as key and certificate in PEM; texts are given in one of three ways each: the text
-/// itself, `*_file` or `*_env`.
+/// out, or as key and certificate in PEM; texts are given in one of four ways each: the text
+/// itself, `*_file`, `*_env` or `*_command`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnionPaySettings {
@@ -50,30 +50,40 @@ pub struct UnionPaySettings {
     pub pfx_password_file: Option<PathBuf>,
     /// An environment variable with it.
     pub pfx_password_env: Option<String>,
+    /// A command that prints it: the program and its arguments.
+    pub pfx_password_command: Option<Vec<String>>,
     /// The merchant's private key.
     pub private_key: Option<crate::Secret>,
     /// A file with it.
     pub private_key_file: Option<PathBuf>,
     /// An environment variable with it.
     pub private_key_env: Option<String>,
+    /// A command that prints it: the program and its arguments.
+    pub private_key_command: Option<Vec<String>>,
     /// The certificate of that key.
     pub certificate: Option<crate::Secret>,
     /// A file with it.
     pub certificate_file: Option<PathBuf>,
     /// An environment variable with it.
     pub certificate_env: Option<String>,
+    /// A command that prints it: the program and its arguments.
+    pub certificate_command: Option<Vec<String>>,
     /// UnionPay's root certificates.
     pub root_certificate: Option<crate::Secret>,
     /// A file with them.
     pub root_certificate_file: Option<PathBuf>,
     /// An environment variable with them.
     pub root_certificate_env: Option<String>,
+    /// A command that prints it: the program and its arguments.
+    pub root_certificate_command: Option<Vec<String>>,
     /// UnionPay's middle certificates; several while UnionPay changes them.
     pub middle_certificate: Option<crate::Secret>,
     /// A file with them.
     pub middle_certificate_file: Option<PathBuf>,
     /// An environment variable with them.
     pub middle_certificate_env: Option<String>,
+    /// A command that prints it: the program and its arguments.
+    pub middle_certificate_command: Option<Vec<String>>,
     /// Where the cashier sends the browser when the payment names no address. The browser comes
     /// by POST.
     pub return_url: Option<String>,
@@ -138,8 +148,21 @@ impl UnionPaySettings {
         common!(self)
     }
 
-    pub(crate) fn rebase(&mut self, folder: &Path) {
-        for path in [
+    /// Every key with the ways in which it may be given.
+    pub(crate) fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
+        slots!(
+            self,
+            pfx_password, pfx_password_file, pfx_password_env, pfx_password_command;
+            private_key, private_key_file, private_key_env, private_key_command;
+            certificate, certificate_file, certificate_env, certificate_command;
+            root_certificate, root_certificate_file, root_certificate_env, root_certificate_command;
+            middle_certificate, middle_certificate_file, middle_certificate_env, middle_certificate_command;
+        )
+    }
+
+    /// Every file that the settings name.
+    pub(crate) fn paths(&mut self) -> Vec<&mut Option<PathBuf>> {
+        vec![
             &mut self.pfx_file,
             &mut self.pfx_password_file,
             &mut self.private_key_file,
@@ -147,9 +170,7 @@ impl UnionPaySettings {
             &mut self.root_certificate_file,
             &mut self.middle_certificate_file,
             &mut self.ca_file,
-        ] {
-            rebase(path, folder);
-        }
+        ]
     }
 
     pub(crate) fn codec(&self, notify_url: &str, mistakes: &mut Mistakes) -> Option<UnionPay> {
@@ -230,19 +251,31 @@ impl UnionPaySettings {
     }
 
     fn key(&self) -> Source<'_> {
-        source!(self, private_key, private_key_file, private_key_env)
+        source!(self, private_key, private_key_file, private_key_env, private_key_command)
     }
 
     fn signing_certificate(&self) -> Source<'_> {
-        source!(self, certificate, certificate_file, certificate_env)
+        source!(self, certificate, certificate_file, certificate_env, certificate_command)
     }
 
     fn root(&self) -> Source<'_> {
-        source!(self, root_certificate, root_certificate_file, root_certificate_env)
+        source!(
+            self,
+            root_certificate,
+            root_certificate_file,
+            root_certificate_env,
+            root_certificate_command
+        )
     }
 
     fn middle(&self) -> Source<'_> {
-        source!(self, middle_certificate, middle_certificate_file, middle_certificate_env)
+        source!(
+            self,
+            middle_certificate,
+            middle_certificate_file,
+            middle_certificate_env,
+            middle_certificate_command
+        )
     }
 
     pub(crate) fn certificates(&self) -> Vec<CertificateInfo> {
@@ -252,7 +285,7 @@ impl UnionPaySettings {
             found.into_iter().map(move |cert| cert.info(source.field)).collect::<Vec<_>>()
         };
         let pem = [self.signing_certificate(), self.root(), self.middle()].into_iter();
-        infos(pem.flat_map(read).chain(self.pfx_certificate()).collect())
+        infos(pem.flat_map(read).chain(self.pfx_certificates()).collect())
     }
 }
 
@@ -260,7 +293,7 @@ impl UnionPaySettings {
 #[cfg(feature = "pfx")]
 mod pfx {
     use super::*;
-    use crate::crypto::open_pfx;
+    use crate::crypto::{open_pfx, pfx_infos};
 
     const FIX: &str = "check `pfx_password`, or export key and certificate as PEM with openssl";
 
@@ -275,15 +308,16 @@ mod pfx {
             Some(Signer { key, certificate })
         }
 
-        pub(super) fn pfx_certificate(&self) -> Option<CertificateInfo> {
-            let bytes = std::fs::read(self.pfx_file.as_ref()?).ok()?;
-            let password = self.password().quiet()?;
-            let (_, certificate) = open_pfx(&bytes, password.expose().trim_end()).ok()?;
-            Some(certificate.info("pfx_file"))
+        pub(super) fn pfx_certificates(&self) -> Vec<CertificateInfo> {
+            let Some(file) = &self.pfx_file else { return Vec::new() };
+            let (Ok(bytes), Some(password)) = (std::fs::read(file), self.password().quiet()) else {
+                return Vec::new();
+            };
+            pfx_infos(&bytes, password.expose().trim_end(), "pfx_file")
         }
 
         fn password(&self) -> Source<'_> {
-            source!(self, pfx_password, pfx_password_file, pfx_password_env)
+            source!(self, pfx_password, pfx_password_file, pfx_password_env, pfx_password_command)
         }
     }
 }
@@ -301,7 +335,7 @@ impl UnionPaySettings {
         None
     }
 
-    fn pfx_certificate(&self) -> Option<CertificateInfo> {
-        None
+    fn pfx_certificates(&self) -> Vec<CertificateInfo> {
+        Vec::new()
     }
 }

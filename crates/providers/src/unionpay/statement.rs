@@ -93,7 +93,7 @@ impl UnionPay {
         let fields = split(&response.body)
             .ok_or_else(|| StatementError::Forged("it is no list of fields".to_owned()))?;
         let code = text(&fields, "respCode").unwrap_or_default();
-        self.trust.prove(&fields, now).map_err(|why| StatementError::Forged(why.to_owned()))?;
+        self.trust.prove(&fields, now).map_err(|why| StatementError::Forged(why.to_string()))?;
         if text(&fields, "merId") != Some(&self.mer_id) {
             return Err(StatementError::Other("account"));
         }

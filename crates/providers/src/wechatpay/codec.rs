@@ -45,6 +45,10 @@ impl Provider for WechatPay {
         &self.capabilities
     }
 
+    fn account(&self) -> String {
+        format!("mch_id {}, app_id {}", self.mch_id, self.app_id)
+    }
+
     fn request(&self, op: &Operation, stamp: &Stamp) -> Result<Verdict, Unsupported> {
         match op {
             Operation::Create(order) => self.create(order, stamp),

@@ -1,6 +1,6 @@
 //! The settings of a WeChat Pay channel.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use domain::{Currency, Method};
 use serde::Deserialize;
@@ -9,13 +9,13 @@ use super::capabilities::table;
 use super::codec::WechatPay;
 use super::sign::Trust;
 use crate::config::{
-    Common, Mistakes, Source, common, default_connect_timeout_ms, default_max_in_flight,
-    default_timeout_ms, rebase, source,
+    Common, KeySlot, Mistakes, Source, common, default_connect_timeout_ms, default_max_in_flight,
+    default_timeout_ms, slots, source,
 };
 use crate::crypto::{Certificate, CertificateInfo, PrivateKey, PublicKey, Secret, certificates};
 
-/// One merchant account at WeChat Pay. Keys are given in one of three ways each: the text
-/// itself, `*_file` or `*_env`.
+/// One merchant account at WeChat Pay. Keys are given in one of four ways each: the text
+/// itself, `*_file`, `*_env` or `*_command`.
 ///
 /// Answers and callbacks are believed by `wechatpay_public_key` (with its id), by
 /// `platform_certificates`, or by both while the account changes from one to the other.
@@ -35,12 +35,16 @@ pub struct WechatPaySettings {
     pub merchant_private_key_file: Option<PathBuf>,
     /// An environment variable with it.
     pub merchant_private_key_env: Option<String>,
+    /// A command that prints it: the program and its arguments.
+    pub merchant_private_key_command: Option<Vec<String>>,
     /// The merchant's certificate, from which the serial number is read.
     pub merchant_certificate: Option<Secret>,
     /// A file with it.
     pub merchant_certificate_file: Option<PathBuf>,
     /// An environment variable with it.
     pub merchant_certificate_env: Option<String>,
+    /// A command that prints it: the program and its arguments.
+    pub merchant_certificate_command: Option<Vec<String>>,
     /// The certificate's serial number, where the certificate itself is not given.
     pub merchant_serial: Option<String>,
     /// The APIv3 key: 32 letters and digits.
@@ -49,13 +53,18 @@ pub struct WechatPaySettings {
     pub api_v3_key_file: Option<PathBuf>,
     /// An environment variable with it.
     pub api_v3_key_env: Option<String>,
-    /// WeChat Pay's public key.
+    /// A command that prints it: the program and its arguments.
+    pub api_v3_key_command: Option<Vec<String>>,
+    /// WeChat Pay's public key; two, one after the other, while it changes.
     pub wechatpay_public_key: Option<Secret>,
     /// A file with it.
     pub wechatpay_public_key_file: Option<PathBuf>,
     /// An environment variable with it.
     pub wechatpay_public_key_env: Option<String>,
-    /// The public key's id: `PUB_KEY_ID_` and digits.
+    /// A command that prints it: the program and its arguments.
+    pub wechatpay_public_key_command: Option<Vec<String>>,
+    /// The public key's id: `PUB_KEY_ID_` and digits; two, with a space between, while it changes.
+    /// Answers are asked for by the first.
     pub wechatpay_public_key_id: Option<String>,
     /// Platform certificates, one after the other.
     pub platform_certificates: Option<Secret>,
@@ -63,6 +72,8 @@ pub struct WechatPaySettings {
     pub platform_certificates_file: Option<PathBuf>,
     /// An environment variable with them.
     pub platform_certificates_env: Option<String>,
+    /// A command that prints it: the program and its arguments.
+    pub platform_certificates_command: Option<Vec<String>>,
     /// Where notifications go, if not to the server's public address.
     pub notify_url: Option<String>,
     /// The longest time for a whole call.
@@ -105,17 +116,28 @@ impl WechatPaySettings {
         common!(self)
     }
 
-    pub(crate) fn rebase(&mut self, folder: &Path) {
-        for path in [
+    /// Every key with the ways in which it may be given.
+    pub(crate) fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
+        slots!(
+            self,
+            merchant_private_key, merchant_private_key_file, merchant_private_key_env, merchant_private_key_command;
+            merchant_certificate, merchant_certificate_file, merchant_certificate_env, merchant_certificate_command;
+            api_v3_key, api_v3_key_file, api_v3_key_env, api_v3_key_command;
+            wechatpay_public_key, wechatpay_public_key_file, wechatpay_public_key_env, wechatpay_public_key_command;
+            platform_certificates, platform_certificates_file, platform_certificates_env, platform_certificates_command;
+        )
+    }
+
+    /// Every file that the settings name.
+    pub(crate) fn paths(&mut self) -> Vec<&mut Option<PathBuf>> {
+        vec![
             &mut self.merchant_private_key_file,
             &mut self.merchant_certificate_file,
             &mut self.api_v3_key_file,
             &mut self.wechatpay_public_key_file,
             &mut self.platform_certificates_file,
             &mut self.ca_file,
-        ] {
-            rebase(path, folder);
-        }
+        ]
     }
 
     pub(crate) fn codec(&self, notify_url: &str, mistakes: &mut Mistakes) -> Option<WechatPay> {
@@ -152,11 +174,23 @@ impl WechatPaySettings {
     }
 
     fn certificate_source(&self) -> Source<'_> {
-        source!(self, merchant_certificate, merchant_certificate_file, merchant_certificate_env)
+        source!(
+            self,
+            merchant_certificate,
+            merchant_certificate_file,
+            merchant_certificate_env,
+            merchant_certificate_command
+        )
     }
 
     fn platform_source(&self) -> Source<'_> {
-        source!(self, platform_certificates, platform_certificates_file, platform_certificates_env)
+        source!(
+            self,
+            platform_certificates,
+            platform_certificates_file,
+            platform_certificates_env,
+            platform_certificates_command
+        )
     }
 
     /// The merchant's key and the serial number of its certificate.
@@ -165,7 +199,8 @@ impl WechatPaySettings {
             self,
             merchant_private_key,
             merchant_private_key_file,
-            merchant_private_key_env
+            merchant_private_key_env,
+            merchant_private_key_command
         )
         .required(mistakes)
         .and_then(|text| {
@@ -214,7 +249,8 @@ impl WechatPaySettings {
     }
 
     fn api_v3_key(&self, mistakes: &mut Mistakes) -> Option<Secret> {
-        let text = source!(self, api_v3_key, api_v3_key_file, api_v3_key_env).required(mistakes)?;
+        let text = source!(self, api_v3_key, api_v3_key_file, api_v3_key_env, api_v3_key_command)
+            .required(mistakes)?;
         let key = Secret::new(text.expose().trim());
         if key.expose().len() != 32 {
             mistakes.add("api_v3_key", "it is not 32 bytes long", CONSOLE);
@@ -229,7 +265,8 @@ impl WechatPaySettings {
             self,
             wechatpay_public_key,
             wechatpay_public_key_file,
-            wechatpay_public_key_env
+            wechatpay_public_key_env,
+            wechatpay_public_key_command
         );
         if !public.is_set() && !self.platform_source().is_set() {
             mistakes.add(
@@ -240,18 +277,25 @@ impl WechatPaySettings {
         }
         let mut keys = Vec::new();
         if let Some(text) = public.optional(mistakes) {
-            let read = PublicKey::read(text.expose());
-            let key = mistakes.take("wechatpay_public_key", read, CONSOLE);
-            match &self.wechatpay_public_key_id {
-                Some(id) if id.starts_with("PUB_KEY_ID_") => {
-                    keys.extend(key.map(|key| (id.clone(), key)));
-                }
-                _ => mistakes.add(
+            let read = PublicKey::read_all(text.expose());
+            let found = mistakes.take("wechatpay_public_key", read, CONSOLE).unwrap_or_default();
+            let ids = self.wechatpay_public_key_id.as_deref().unwrap_or("");
+            let split = |c: char| c.is_whitespace() || c == ',';
+            let ids: Vec<&str> = ids.split(split).filter(|id| !id.is_empty()).collect();
+            if ids.is_empty() || !ids.iter().all(|id| id.starts_with("PUB_KEY_ID_")) {
+                mistakes.add(
                     "wechatpay_public_key_id",
                     "it must be given with the public key and starts with PUB_KEY_ID_",
                     CONSOLE,
-                ),
+                );
+            } else if !found.is_empty() && ids.len() != found.len() {
+                mistakes.add(
+                    "wechatpay_public_key_id",
+                    "there must be as many ids as there are public keys",
+                    "write the ids with a space between, in the order of the keys",
+                );
             }
+            keys.extend(ids.into_iter().map(str::to_owned).zip(found));
         }
         let answer_key = keys.first().map(|(id, _)| id.clone());
         if let Some(text) = self.platform_source().optional(mistakes) {

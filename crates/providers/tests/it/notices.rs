@@ -16,9 +16,9 @@ use crate::peers::{
 };
 use crate::world::{NOW, codec, number, refund_number, settings};
 
-type Fields = std::collections::BTreeMap<String, String>;
+pub(crate) type Fields = std::collections::BTreeMap<String, String>;
 
-fn alipay_fields() -> Fields {
+pub(crate) fn alipay_fields() -> Fields {
     [
         ("app_id", "2021000000000001"),
         ("seller_id", "2088000000000001"),
@@ -40,7 +40,7 @@ fn alipay_fields() -> Fields {
     .into()
 }
 
-fn alipay_delivery(fields: &Fields, key: &Pair) -> Delivery {
+pub(crate) fn alipay_delivery(fields: &Fields, key: &Pair) -> Delivery {
     let signed: Vec<_> = fields
         .iter()
         .filter(|(name, value)| *name != "sign_type" && !value.is_empty())

@@ -2,6 +2,7 @@
 //! lives of orders, with notifications, and the faults that money fears most.
 
 mod paypal;
+mod switches;
 mod tables;
 mod unionpay;
 
@@ -10,8 +11,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use ::sandbox::{
-    Account, Fault, FaultRule, MerchantMaterial, Operation as Call, Options, PayOutcome, PayTarget,
-    ProviderKind, Sandbox, faults::Forgery,
+    Account, Fault, FaultRule, MerchantMaterial, OneOrMany, Operation as Call, Options, PayOutcome,
+    PayTarget, ProviderKind, Sandbox,
+    faults::{Effect, Forgery},
 };
 use domain::{
     Answer, ChannelId, Class, CloseState, CloseWhy, Created, Currency, Decline, Device, Flow,

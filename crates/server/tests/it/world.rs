@@ -247,6 +247,7 @@ pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World
         entropy: entropy.clone(),
         keys,
         signals: Some(signals),
+        config: None,
         metrics: Some(metrics),
     };
     let mut limits = ServerOptions::new(SocketAddr::from(([127, 0, 0, 1], 0)));

@@ -68,6 +68,17 @@ fn giving_a_claim_back_loses_no_work() {
     holds(212_245, 40);
 }
 
+/// Rules 2 and 6: where a call of ours takes the money (PayPal), "nothing was taken" counted as
+/// proof while such a call was still under way, or was slept on while one was made; the money
+/// that it took was in nobody's books, or was kept beside another success.
+#[test]
+fn that_nothing_was_taken_is_no_proof_while_a_call_may_be_under_way() {
+    holds(500_272, 40);
+    holds(500_424, 40);
+    holds(502_320, 40);
+    holds(505_664, 40);
+}
+
 /// Rule 5: "payable" after the expiry counted as proof that the order lapsed, but Stripe's
 /// orders do not end by themselves and were paid later.
 #[test]

@@ -9,6 +9,7 @@ mod lists;
 mod messages;
 mod races;
 pub mod sample;
+mod versions;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ pub use commits::*;
 pub use lists::*;
 pub use messages::*;
 pub use races::*;
+pub use versions::*;
 
 use crate::{Change, Commit, Store};
 

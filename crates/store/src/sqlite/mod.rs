@@ -11,6 +11,7 @@ mod faults;
 mod read;
 mod readers;
 mod schema;
+mod versions;
 mod work;
 mod writer;
 
@@ -28,8 +29,8 @@ use self::fault::{Failure, Lost};
 use self::readers::Readers;
 use self::writer::{Job, Writer};
 use crate::{
-    AuditLine, Change, Claim, Commit, Filter, Message, MessageEnd, MessageState, RequestRecord,
-    Store, StoreError,
+    AuditLine, Change, Claim, Commit, Filter, Message, MessageEnd, MessageState, NewVersion,
+    RequestRecord, Store, StoreError, Version, VersionState, Versions,
 };
 
 #[cfg(not(feature = "faults"))]
@@ -356,5 +357,36 @@ impl Store for SqliteStore {
     async fn ping(&self) -> Result<(), StoreError> {
         self.write(writer::prove_writable).await?;
         self.read(|conn| read::controls(conn).map(drop)).await
+    }
+}
+
+#[async_trait]
+impl Versions for SqliteStore {
+    async fn add_version(
+        &self,
+        new: NewVersion,
+        audit: AuditLine,
+    ) -> Result<Option<u64>, StoreError> {
+        Ok(self.write(move |conn| versions::add(conn, &new, &audit)).await?)
+    }
+
+    async fn settle_version(
+        &self,
+        version: u64,
+        end: VersionState,
+        cause: Option<String>,
+        audit: AuditLine,
+    ) -> Result<bool, StoreError> {
+        let settle =
+            move |conn: &Connection| versions::settle(conn, version, end, cause.as_deref(), &audit);
+        Ok(self.write(settle).await?)
+    }
+
+    async fn version(&self, version: u64) -> Result<Option<Version>, StoreError> {
+        self.read(move |conn| versions::one(conn, version)).await
+    }
+
+    async fn versions(&self, limit: usize) -> Result<Vec<Version>, StoreError> {
+        self.read(move |conn| versions::list(conn, limit)).await
     }
 }

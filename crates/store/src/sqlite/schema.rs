@@ -15,7 +15,10 @@ use crate::StoreError;
 const APPLICATION_ID: i32 = 0x4556_4754;
 
 /// The scripts by version, from 1. A script never changes once it was released.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_books.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_books.sql"),
+    include_str!("../../migrations/sqlite/0003_config_versions.sql"),
+];
 
 /// The newest schema that this program knows.
 pub(super) const KNOWN: u32 = MIGRATIONS.len() as u32;

@@ -56,7 +56,7 @@ async fn a_newer_file_is_refused_and_left_alone() {
     shell(folder.path()).pragma_update(None, "user_version", 999).unwrap();
     let path = folder.path().join("books.db");
     let before = fs::read(&path).unwrap();
-    assert_eq!(error(&path), StoreError::Newer { found: 999, known: 1 });
+    assert!(matches!(error(&path), StoreError::Newer { found: 999, known: 1.. }));
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 

@@ -36,6 +36,11 @@ mod memory {
     }
 
     store::conformance_suite!(empty);
+
+    #[tokio::test]
+    async fn versions_follow_one_another() {
+        store::conformance::versions_follow_one_another(&MemoryStore::new()).await;
+    }
 }
 
 mod sqlite {
@@ -47,4 +52,10 @@ mod sqlite {
     }
 
     store::conformance_suite!(empty);
+
+    #[tokio::test]
+    async fn versions_follow_one_another() {
+        let folder = folder();
+        store::conformance::versions_follow_one_another(&open(folder.path())).await;
+    }
 }

@@ -44,14 +44,14 @@ async fn what_is_closed_at_paypal_is_never_captured() {
     let (shown, made) = stage.create("paypal-main", &order).await;
     for _ in 0..2 {
         let answer = stage.close("paypal-main", &made, CloseWhy::Shown).await;
-        assert_eq!(answer, closed(CloseState::Closed));
+        assert_eq!(answer, closed(CloseState::NotTaken));
     }
     // The customer may still approve; without a capture of ours nothing comes of it.
     stage.pay(&shown).await;
     let left = OrderRef { wanted: false, ..made.clone() };
     assert_eq!(stage.query("paypal-main", &left).await, OrderState::Payable);
     let answer = stage.close("paypal-main", &left, CloseWhy::Shown).await;
-    assert_eq!(answer, closed(CloseState::Closed));
+    assert_eq!(answer, closed(CloseState::NotTaken));
     assert_eq!(captured(&stage, &order), 0);
     // While the payment wants it, a close that meets an approval is too late.
     let answer = stage.close("paypal-main", &made, CloseWhy::Shown).await;
