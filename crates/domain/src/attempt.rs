@@ -34,6 +34,10 @@ pub struct Attempt {
     pub expires_at: Timestamp,
     /// The provider's id of the order, once learned.
     pub reference: Option<String>,
+    /// What has come of a bank transfer while it is not whole, in minor units; 0 for every
+    /// other method, and once it is paid the receipt says it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub received_minor: i64,
     /// Why this channel.
     pub choice: Choice,
     /// Where it stands.
@@ -275,6 +279,11 @@ impl Attempt {
     pub(crate) fn apply(&self, fact: AttemptFact, now: Timestamp, policy: &Policy) -> Attempt {
         let mut next = self.clone();
         next.learn_reference(&fact);
+        if let AttemptFact::Learned(Outcome::Ok(OrderState::PartlyPaid { received }), _) = &fact
+            && self.is_live()
+        {
+            next.received_minor = received.minor();
+        }
         if let Some(state) = next.transition(fact, now, policy) {
             next.state = state;
         }
@@ -538,6 +547,10 @@ impl Attempt {
             self.reference = learned;
         }
     }
+}
+
+fn is_zero(minor: &i64) -> bool {
+    *minor == 0
 }
 
 fn paid(receipt: Receipt, source: Source, now: Timestamp) -> Option<AttemptState> {

@@ -38,6 +38,10 @@ pub enum EventKind {
     CloseAsked { ordinal: u16 },
     /// Nobody can pay the attempt any more.
     AttemptClosed { ordinal: u16, proof: Proof },
+    /// The payment lives longer, because a transfer takes its time.
+    ExpiryExtended { until: Timestamp },
+    /// A part of the money has come; the customer is to pay the rest. Minor units.
+    PartReceived { ordinal: u16, received_minor: i64, rest_minor: i64 },
     /// The provider captured the money of this attempt.
     AttemptPaid { ordinal: u16, source: Source },
     /// The payment is paid.
@@ -75,6 +79,8 @@ impl EventKind {
     pub fn notification(&self) -> Option<Notification> {
         let name = match self {
             EventKind::Paid { .. } => "payment.paid",
+            EventKind::PartReceived { .. } => "payment.part_received",
+            EventKind::ExpiryExtended { .. } => "payment.extended",
             EventKind::Declined => "payment.declined",
             EventKind::Cancelled => "payment.cancelled",
             EventKind::Expired => "payment.expired",

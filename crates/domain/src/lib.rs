@@ -34,8 +34,8 @@ pub use maintenance::{Day, Maintenance, Scope, When};
 pub use money::{Currency, InvalidMoney, Money};
 pub use operation::{Answer, CloseWhy, Operation, Order, OrderRef, RefundOrder};
 pub use outcome::{
-    Class, CloseState, Created, Decline, Fault, Notice, NoticeKind, OrderState, Outcome,
-    Presentation, Receipt, RefundState,
+    Bilingual, Class, CloseState, Created, Decline, Fault, Notice, NoticeKind, OrderState, Outcome,
+    Presentation, Receipt, RefundState, TransferTo,
 };
 pub use payment::{
     Blocked, EndGoal, Fact, Illegal, Payment, PaymentState, RefundRefused, Review, Status, Step,

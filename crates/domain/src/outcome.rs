@@ -133,6 +133,36 @@ pub enum Presentation {
         /// The secret: only for the customer's browser, never logged.
         secret: String,
     },
+    /// Transfer this amount to this account by a bank (method `bank_transfer`).
+    BankTransfer(Box<TransferTo>),
+}
+
+/// Where a bank transfer goes, and what stands on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferTo {
+    /// Whose account it is.
+    pub payee: Bilingual,
+    /// The bank's name.
+    pub bank: Bilingual,
+    /// The account's number or IBAN; with virtual accounts this payment's own.
+    pub account: String,
+    /// The bank's code where transfers need one: a BIC, or a CNAPS code.
+    pub bank_code: Option<String>,
+    /// What the customer must write into the transfer; `None` where the account says it.
+    pub reference: Option<String>,
+    /// How much in all, whatever has come of it so far.
+    pub money: Money,
+    /// Until when the money must have come.
+    pub expires_at: Timestamp,
+}
+
+/// A text in both languages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bilingual {
+    /// Chinese.
+    pub zh: String,
+    /// English.
+    pub en: String,
 }
 
 /// Proof of money: a captured success as the provider states it.
@@ -180,6 +210,11 @@ pub enum OrderState {
     PaidAndRefunded(Receipt),
     /// Waits for the customer.
     Payable,
+    /// Waits for the rest: less than was asked for has come (bank transfers).
+    PartlyPaid {
+        /// What has come so far and is still there; less than was asked for.
+        received: Money,
+    },
     /// The provider works on it.
     Processing,
     /// Nobody can pay it any more, and nobody did.

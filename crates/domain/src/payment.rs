@@ -35,6 +35,9 @@ pub struct Payment {
     pub created_at: Timestamp,
     /// When it ends unpaid.
     pub expires_at: Timestamp,
+    /// Whether the merchant chose that end; it is not moved then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expiry_fixed: bool,
     /// Where it stands.
     pub state: PaymentState,
     /// Its attempts, by ordinal.
@@ -106,6 +109,8 @@ pub enum Review {
     WrongAmount,
     /// A refund that Evergate owes has failed or does not get through.
     RefundStuck,
+    /// The bank took money back that had been counted for the payment.
+    MoneyReversed,
 }
 
 /// A payment's status as merchants and operators see it.
@@ -370,6 +375,7 @@ impl Payment {
             terms,
             created_at: now,
             expires_at,
+            expiry_fixed: false,
             state: PaymentState::Open,
             attempts: Vec::new(),
             refunds: Vec::new(),
@@ -522,10 +528,24 @@ impl Payment {
             until,
             expires_at: self.expires_at,
             reference: None,
+            received_minor: 0,
             choice,
             state: AttemptState::InFlight,
         });
         Ok(step.done())
+    }
+
+    /// Lets an open payment live until `until` at least, because a way of paying takes longer
+    /// than a code lives (a bank transfer). Never makes it shorter, and keeps to an end that
+    /// the merchant chose; `None` when nothing changes.
+    pub fn extend(&self, until: Timestamp, now: Timestamp) -> Option<Step> {
+        if self.state != PaymentState::Open || self.expiry_fixed || until <= self.expires_at {
+            return None;
+        }
+        let mut step = self.stepping(now);
+        step.payment.expires_at = until;
+        step.tell(EventKind::ExpiryExtended { until });
+        Some(step.done())
     }
 
     /// Asks for a refund by the merchant: a durable wish, sent later by its task.
@@ -670,8 +690,17 @@ impl Payment {
             .iter()
             .filter(|a| a.flow == Flow::Direct || self.is_ending())
             .filter_map(Attempt::unknown_since);
-        let refunds = self.refunds.iter().filter(|r| r.is_live()).map(|r| r.requested_at);
+        let refunds = self.refunds.iter().filter(|r| r.is_live() && !self.is_with_people(r));
+        let refunds = refunds.map(|r| r.requested_at);
         attempts.chain(refunds).min().map(|since| since + policy.review_after)
+    }
+
+    /// Whether a refund waits in a list that people work through: one by bank transfer, once the
+    /// ledger has it.
+    fn is_with_people(&self, refund: &Refund) -> bool {
+        let by_transfer =
+            self.attempt(refund.attempt).is_some_and(|a| a.method == Method::BankTransfer);
+        by_transfer && matches!(refund.progress, RefundProgress::Pending { accepted: true, .. })
     }
 
     fn is_ending(&self) -> bool {
@@ -679,12 +708,16 @@ impl Payment {
     }
 
     fn check_amount(&self, attempt: u16, receipt: Option<&Receipt>) -> Result<(), Illegal> {
-        match receipt {
-            Some(receipt) if self.attempt(attempt).is_some() && receipt.captured != self.money => {
-                Err(Illegal::WrongAmount { stated: receipt.captured, asked: self.money })
-            }
-            _ => Ok(()),
-        }
+        let (Some(receipt), Some(attempt)) = (receipt, self.attempt(attempt)) else {
+            return Ok(());
+        };
+        let (stated, asked) = (receipt.captured, self.money);
+        // A transfer that was short by a bank's fee may be taken for enough, by policy or by
+        // two people; the receipt says how much it was, and no more is ever refunded (rule 14).
+        let short = attempt.method == Method::BankTransfer
+            && stated.currency() == asked.currency()
+            && stated.minor() < asked.minor();
+        if stated == asked || short { Ok(()) } else { Err(Illegal::WrongAmount { stated, asked }) }
     }
 
     /// The same payment, marked for a person because a provider states a wrong amount.

@@ -30,7 +30,8 @@ impl Stepping {
 
     pub(crate) fn review(&mut self, why: Review) {
         // Money that Evergate owes a customer is not hidden behind another question.
-        let more = why == Review::RefundStuck && self.payment.review != Some(why);
+        let money = matches!(why, Review::RefundStuck | Review::MoneyReversed);
+        let more = money && self.payment.review != Some(why);
         if self.payment.review.is_none() || more {
             self.payment.review = Some(why);
             self.tell(EventKind::ReviewRaised { why });
@@ -46,7 +47,12 @@ impl Stepping {
         let before = self.payment.attempt(ordinal).ok_or(Illegal::NoAttempt(ordinal))?;
         let after = before.apply(fact, self.now, policy);
         let event = change(before, &after);
+        let came = (after.received_minor > before.received_minor).then_some(after.received_minor);
         self.payment.attempts[usize::from(ordinal) - 1] = after;
+        if let Some(received_minor) = came {
+            let rest_minor = (self.payment.money.minor() - received_minor).max(0);
+            self.tell(EventKind::PartReceived { ordinal, received_minor, rest_minor });
+        }
         if let Some(event) = event {
             let captured = matches!(event, EventKind::AttemptPaid { .. });
             let refused = self.hard_decline(&event);
@@ -381,7 +387,7 @@ impl Stepping {
                 .refunds
                 .iter()
                 .any(|r| r.is_live() || (r.reason != RefundReason::Merchant && !r.counts())),
-            Some(Review::WrongAmount) | None => false,
+            Some(Review::WrongAmount | Review::MoneyReversed) | None => false,
         };
         if resolved {
             self.payment.review = None;

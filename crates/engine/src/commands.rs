@@ -135,6 +135,7 @@ impl Engine {
         );
         let deadline = now + options.request_deadline;
         let mut draft = Draft::of(new);
+        draft.payment.expiry_fixed = wish.expires_in.is_some();
         draft.request = key.as_ref().map(|k| record(&wish.merchant, k, id, None, now));
         let (draft, call) = self.with_next_attempt(draft, 1, None, deadline, now);
         let under_way = UnderWay::new(self, id);
@@ -378,6 +379,19 @@ impl Engine {
         Ok(())
     }
 
+    /// Puts a payment into a person's queue. Again for the same reason changes nothing.
+    ///
+    /// # Errors
+    /// When there is no such payment, or the store does not keep it.
+    pub async fn flag(&self, id: PaymentId, why: Review) -> Result<(), EngineError> {
+        self.change(id, None, |current, now| {
+            let step = current.flag(why, now);
+            Ok((step.payment != *current).then(|| Draft::of(step)))
+        })
+        .await?;
+        Ok(())
+    }
+
     /// Adds the next attempt to a draft, if the payment may have one and a channel is left.
     pub(crate) fn with_next_attempt(
         &self,
@@ -402,6 +416,10 @@ impl Engine {
             Next::Nothing => return (draft, None),
         };
         let until = deadline.min(now + route.channel.call_timeout);
+        let lives = route.channel.capabilities.pay_within;
+        if let Some(longer) = lives.and_then(|lives| draft.payment.extend(now + lives, now)) {
+            draft = draft.then(longer);
+        }
         let begun = draft.payment.begin(route.channel.id, route.method, route.choice, now, until);
         match begun {
             Ok(step) => {

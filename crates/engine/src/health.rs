@@ -268,7 +268,10 @@ impl Engine {
             return;
         }
         match kind {
-            EventKind::AttemptShown { ordinal } => self.shown(payment, *ordinal),
+            // Nobody pays by transfer within minutes, however well the bank is.
+            EventKind::AttemptShown { ordinal } if !is_transfer(payment, *ordinal) => {
+                self.shown(payment, *ordinal);
+            }
             EventKind::AttemptPaid { ordinal, .. } => self.ended(payment, *ordinal, true),
             EventKind::CloseAsked { ordinal } | EventKind::AttemptClosed { ordinal, .. } => {
                 self.ended(payment, *ordinal, false);
@@ -345,6 +348,10 @@ fn is_hung(cell: &resilience::Cell) -> bool {
 
 fn is_own_cause(answer: &Answer) -> bool {
     answer.code().is_some_and(|code| OWN_CAUSES.contains(&code))
+}
+
+fn is_transfer(payment: &Payment, ordinal: u16) -> bool {
+    payment.attempt(ordinal).is_some_and(|a| a.method == Method::BankTransfer)
 }
 
 fn cell_of(payment: &Payment, ordinal: u16) -> Option<CellKey> {

@@ -147,6 +147,8 @@ fn mark(kind: &EventKind) -> (&'static str, Option<u16>) {
         EventKind::CloseAsked { ordinal } => ("close_asked", Some(*ordinal)),
         EventKind::AttemptClosed { ordinal, .. } => ("attempt_closed", Some(*ordinal)),
         EventKind::AttemptPaid { ordinal, .. } => ("attempt_paid", Some(*ordinal)),
+        EventKind::ExpiryExtended { .. } => ("expiry_extended", None),
+        EventKind::PartReceived { ordinal, .. } => ("part_received", Some(*ordinal)),
         EventKind::Paid { ordinal, .. } => ("paid", Some(*ordinal)),
         EventKind::Declined => ("declined", None),
         EventKind::CancelAsked => ("cancel_asked", None),

@@ -57,6 +57,9 @@ pub enum Command {
     },
     /// Look at providers layer by layer: DNS, TCP, TLS, HTTP, and a signed question.
     Probe(ProbeArgs),
+    /// Look after bank transfers: statements, suspense, payouts.
+    #[command(subcommand)]
+    Bank(crate::bank_args::BankCommand),
     /// Look at messages to merchants; send one again.
     #[command(subcommand)]
     Messages(MessagesCommand),

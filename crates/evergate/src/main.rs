@@ -62,6 +62,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             say(&text);
             return Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(2) });
         }
+        Command::Bank(command) => say(&client::bank(command, style).await?),
         Command::Messages(command) => say(&client::messages(command, style).await?),
         Command::Keys(KeysCommand::New { merchant, role }) => {
             say(&keys::new(&merchant, role, lang, cli.json)?);

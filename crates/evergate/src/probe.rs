@@ -39,6 +39,10 @@ async fn look(config: &Config, only: Option<&str>, file: &Path) -> Result<Vec<Pr
     let mut targets = wire::targets(config, &built);
     if let Some(name) = only {
         targets.retain(|target| target.channel.as_str() == name);
+        let of = config.channels.iter().find(|(id, _)| id.as_str() == name);
+        if of.is_some_and(|(_, settings)| settings.offline().is_some()) {
+            bail!("channel `{name}` is offline: there is nothing to probe");
+        }
         if targets.is_empty() {
             bail!("no channel is named `{name}`; the configuration names them in [[channels]]");
         }

@@ -12,6 +12,7 @@ use incidents::desk::Signals;
 use incidents::duties::Duties;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use providers::Driver;
+use recovery::bank::{Desk, Ledger};
 use server::{
     ApiKey, ApiKeys, App, Endpoint, Endpoints, MessageRenderer, Role, Running, Server,
     ServerOptions, WebhookSecret, WorkersOptions, workers,
@@ -22,10 +23,12 @@ use crate::args::ServeArgs;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::config::{Config, LogFormat, LogSection};
 use crate::live::{self, Live, Loaded};
-use crate::wire::ByDriver;
+use crate::wire::{self, ByChannel, ByDriver};
 
 /// How long idempotency records and ids of changes are kept.
 const KEEP: Duration = Duration::from_secs(7 * 86_400);
+/// How often the banks' books are looked at for news that was not told.
+const NEWS: Duration = Duration::from_secs(15);
 /// How often housekeeping is done.
 const HOUSEKEEPING: Duration = Duration::from_secs(3_600);
 
@@ -97,9 +100,17 @@ impl Gateway {
             .with_context(|| format!("the store {}", path.display()))?;
         let store = Arc::new(store);
         let entropy = Arc::new(SystemEntropy);
+        let ledger = Arc::new(Ledger::new(
+            Arc::clone(&store) as _,
+            Arc::new(SystemClock),
+            Arc::clone(&entropy) as _,
+            wire::banks(config),
+        ));
+        let caller =
+            ByChannel { ledger: Arc::clone(&ledger), driver: ByDriver(Arc::clone(&driver)) };
         let parts = Parts {
             store: Arc::clone(&store) as _,
-            caller: watch(Arc::new(ByDriver(Arc::clone(&driver)))),
+            caller: watch(Arc::new(caller)),
             clock: Arc::new(SystemClock),
             entropy: Arc::clone(&entropy) as _,
             render: Arc::new(MessageRenderer),
@@ -113,10 +124,13 @@ impl Gateway {
             loaded.targets(),
             config.signals.options(),
         ));
+        // Books of a channel that is configured no more are still to be looked after.
+        let desk = Arc::new(Desk::new(Arc::clone(&ledger), Arc::clone(&engine)));
         let endpoints = Arc::new(Endpoints::new(loaded.endpoints.clone()));
         let door = live::Parts {
             engine: Arc::clone(&engine),
             driver: Arc::clone(&driver),
+            ledger,
             signals: Arc::clone(&signals),
             keys: loaded.keys.clone(),
             endpoints: Arc::clone(&endpoints),
@@ -125,6 +139,7 @@ impl Gateway {
         let live = Live::new(door, loaded.clone());
         live.boot().await;
         let app = App {
+            bank: Some(Arc::clone(&desk)),
             engine: Arc::clone(&engine),
             codecs: Arc::clone(&driver) as _,
             entropy: Arc::clone(&entropy) as _,
@@ -142,6 +157,7 @@ impl Gateway {
         let housekeeping = vec![
             tokio::spawn(keep_house(Arc::clone(&store))),
             tokio::spawn(Arc::clone(&live).keep_watching()),
+            tokio::spawn(tell_news(desk)),
         ];
         let running = server.with_workers(workers);
         let duties = Duties::start(&signals);
@@ -296,6 +312,20 @@ async fn keep_house(store: Arc<SqliteStore>) {
         }
     };
     tokio::join!(upkeep, hourly);
+}
+
+/// Brings what is new in the banks' books to the payments: at the start what a process before
+/// this one left untold, then whenever something comes, and now and then for what failed.
+async fn tell_news(desk: Arc<Desk>) {
+    loop {
+        match desk.tell().await {
+            Ok(0) => {}
+            Ok(told) => tracing::info!(told, "the banks' books had news"),
+            Err(error) => tracing::warn!(%error, "the banks' books could not be read"),
+        }
+        // Whoever makes news tells it; this is for news whose teller died or was refused.
+        let _ = tokio::time::timeout(NEWS, desk.news_arrived()).await;
+    }
 }
 
 /// Starts the log as configured.

@@ -1,5 +1,6 @@
 //! From a configuration to the parts of a running gateway.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,10 @@ use async_trait::async_trait;
 use domain::{Answer, ChannelId, Operation, Policy, Schedule, Timestamp};
 use engine::{Caller, Channel, Options};
 use incidents::layers::Target;
+use providers::bank::BankSettings;
 use providers::{CallLimits, ChannelSettings, Driver, Provider, SettingError};
+
+use recovery::bank::Ledger;
 
 use crate::config::{Config, PolicySection};
 
@@ -20,6 +24,30 @@ impl Caller for ByDriver {
     async fn call(&self, channel: &ChannelId, op: &Operation, until: Timestamp) -> Answer {
         self.0.call(channel, op, until).await
     }
+}
+
+/// The way to the channels: the ledger answers for banks, the driver carries to everyone else.
+pub struct ByChannel {
+    /// The banks' books.
+    pub ledger: Arc<Ledger>,
+    /// The way to the providers.
+    pub driver: ByDriver,
+}
+
+#[async_trait]
+impl Caller for ByChannel {
+    async fn call(&self, channel: &ChannelId, op: &Operation, until: Timestamp) -> Answer {
+        if self.ledger.has(channel) {
+            return self.ledger.call(channel, op, until).await;
+        }
+        self.driver.call(channel, op, until).await
+    }
+}
+
+/// The settings of the channels that a ledger answers for.
+pub fn banks(config: &Config) -> HashMap<ChannelId, BankSettings> {
+    let banks = config.channels.iter();
+    banks.filter_map(|(id, settings)| Some((id.clone(), settings.offline()?.clone()))).collect()
 }
 
 /// One channel, built.
@@ -68,12 +96,14 @@ pub fn driver(channels: &[Built]) -> Result<Driver> {
     Ok(driver)
 }
 
-/// Where each channel is probed, and what may be spent on it.
+/// Where each channel is probed, and what may be spent on it. A channel that is offline has
+/// nothing to be probed.
 pub fn targets(config: &Config, channels: &[Built]) -> Vec<Target> {
     let built = |id: &ChannelId| channels.iter().find(|built| built.id == *id);
     let targets = config
         .channels
         .iter()
+        .filter(|(_, settings)| settings.offline().is_none())
         .filter_map(|(id, settings)| Some(target(id, settings, &built(id)?.limits)));
     targets.collect()
 }

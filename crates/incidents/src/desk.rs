@@ -452,6 +452,8 @@ pub(crate) fn cells(engine: &Engine) -> Vec<Cell> {
         .channels
         .iter()
         .flat_map(|c| c.capabilities.methods.iter().map(|(method, _)| (c.id.clone(), *method)))
+        // A ledger of ours answers for transfers; trying it would say nothing about a bank.
+        .filter(|(_, method)| *method != Method::BankTransfer)
         .collect();
     cells.dedup();
     cells

@@ -23,6 +23,9 @@ pub struct Capabilities {
     pub amounts: Vec<AmountLimits>,
     /// How long its orders may live.
     pub expiry: ExpiryLimits,
+    /// How long the customer may take to pay, where that is longer than a code lives: beginning
+    /// an attempt lets its payment live so long (bank transfers). `None`: as long as the payment.
+    pub pay_within: Option<Duration>,
     /// When to ask what became of an order: the provider's own advice.
     pub query_schedule: Schedule,
     /// Whether a create call without an answer may be sent again under the same number.
@@ -279,6 +282,7 @@ impl Capabilities {
             order_number: number,
             refund_number: number,
             notifications: Notifications { payments: true, refunds: true, states_amount: true },
+            pay_within: None,
             unverified: &[],
         }
     }

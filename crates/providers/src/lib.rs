@@ -13,6 +13,7 @@
 //! A new provider is a folder here and one line in [`ChannelSettings`].
 
 mod alipay;
+pub mod bank;
 mod capabilities;
 mod common;
 mod config;

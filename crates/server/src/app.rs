@@ -10,6 +10,7 @@ use axum::routing::get;
 use engine::{Engine, Entropy};
 use incidents::desk::Signals;
 use metrics_exporter_prometheus::PrometheusHandle;
+use recovery::bank::Desk;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -24,8 +25,8 @@ use crate::options::ServerOptions;
 use crate::pipeline::{self, Gate};
 use crate::problem::{Problem, kinds};
 use crate::{
-    channels, config_api, docs, messages, notifications, payments, refunds, route, signals, spec,
-    system,
+    bank, channels, config_api, docs, messages, notifications, payments, refunds, route, signals,
+    spec, system,
 };
 
 /// What the server is built from.
@@ -41,6 +42,8 @@ pub struct App {
     pub keys: ApiKeys,
     /// What the control plane knows; absent: only what operators stated.
     pub signals: Option<Arc<Signals>>,
+    /// The ledger of bank channels; absent: there are none.
+    pub bank: Option<Arc<Desk>>,
     /// Holds the configuration; absent: it cannot be changed over HTTP.
     pub config: Option<Arc<dyn ConfigDoor>>,
     /// Renders `/metrics`; the binary installs the recorder. Absent: 404.
@@ -54,6 +57,7 @@ pub(crate) struct Inner {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) keys: ApiKeys,
     pub(crate) signals: Option<Arc<Signals>>,
+    pub(crate) bank: Option<Arc<Desk>>,
     pub(crate) config: Option<Arc<dyn ConfigDoor>>,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) limits: ServerOptions,
@@ -89,6 +93,17 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(signals::list, signals::plan))
         .routes(routes!(signals::remove))
         .routes(routes!(signals::downtime))
+        .routes(routes!(bank::import, bank::statements))
+        .routes(routes!(bank::transfers, bank::record))
+        .routes(routes!(bank::propose_match))
+        .routes(routes!(bank::propose_return))
+        .routes(routes!(bank::approve))
+        .routes(routes!(bank::reject))
+        .routes(routes!(bank::payouts))
+        .routes(routes!(bank::sent))
+        .routes(routes!(bank::confirm))
+        .routes(routes!(bank::failed))
+        .routes(routes!(bank::history))
         .routes(routes!(config_api::status))
         .routes(routes!(config_api::reload))
         .routes(routes!(config_api::diff))
@@ -119,6 +134,7 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
         entropy: app.entropy,
         keys: app.keys,
         signals: app.signals,
+        bank: app.bank,
         config: app.config,
         metrics: app.metrics,
         gate: Gate::new(limits.max_requests, limits.notification_reserve),

@@ -74,7 +74,15 @@ const THROWN_AWAY_MAX: usize = 1024 * 1024;
 
 /// Reads a body whole, within the limits on size and time.
 pub(crate) async fn read(request: Request, state: &Shared) -> Result<Bytes, Problem> {
-    let limit = state.limits.max_body_bytes;
+    read_up_to(request, state, state.limits.max_body_bytes).await
+}
+
+/// As [`read`], with a limit of its own, for files.
+pub(crate) async fn read_up_to(
+    request: Request,
+    state: &Shared,
+    limit: usize,
+) -> Result<Bytes, Problem> {
     let declared = request
         .headers()
         .get(header::CONTENT_LENGTH)

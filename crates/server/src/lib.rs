@@ -13,6 +13,7 @@
 mod accept;
 mod app;
 mod auth;
+mod bank;
 mod body;
 mod channel_view;
 mod channels;

@@ -1,6 +1,6 @@
 //! What to tell the customer about a payment, in both languages.
 
-use domain::{Attempt, Locale, Method, Payment, Status};
+use domain::{Attempt, Locale, Method, Money, Payment, Status};
 
 use crate::view::Notice;
 
@@ -21,6 +21,30 @@ pub(crate) fn of(payment: &Payment) -> Option<Notice> {
             "The payment was declined, please use another way to pay",
         )),
         _ => None,
+    }
+}
+
+/// How to make a transfer of what is still to be paid.
+pub(crate) fn transfer(rest: Money, reference: Option<&str>) -> Notice {
+    let amount = format!("{} {}", rest.currency(), rest.to_major());
+    match reference {
+        Some(reference) => Notice {
+            zh: format!(
+                "请通过网银或手机银行转账 {amount}，并在附言（用途/备注）中原样填写“{reference}”。\
+                 附言是识别您付款的唯一依据，请勿遗漏。"
+            ),
+            en: format!(
+                "Transfer {amount} by your bank and write \"{reference}\" as the payment \
+                 reference, exactly as it stands. It is how your payment is recognised."
+            ),
+        },
+        None => Notice {
+            zh: format!("请通过网银或手机银行转账 {amount} 到上述账号。该账号仅供本次支付使用。"),
+            en: format!(
+                "Transfer {amount} by your bank to the account above. The account is for this \
+                 payment only."
+            ),
+        },
     }
 }
 

@@ -93,6 +93,14 @@ pub mod kinds {
             "No channel takes this payment" / "没有可受理该支付的通道"
             "No configured channel takes any of the methods in this currency and amount. Look at GET /v1/channels or ask the operator of this server."
             / "没有任何已配置的通道支持该支付方式、币种和金额的组合。请查看 GET /v1/channels 或联系本服务的运维人员。";
+        WRONG_STATE = "wrong-state" 409
+            "It is not in a state in which that can be done" / "当前状态不允许此操作"
+            "Somebody was faster, or it is done already. The detail says how it stands; look at it again."
+            / "可能已被他人处理或已经完成。detail 给出当前状态，请重新查看。";
+        SECOND_PERSON = "second-person" 403
+            "A second person has to do this" / "需要由第二个人完成"
+            "Whatever moves money by hand takes two people: whoever proposed or sent it may not agree to it. Use another operator's key, or reject the proposal."
+            / "人工处理资金需要两个人：提出或发出的人不能自己批准。请使用另一位运维人员的密钥，或撤销该提议。";
         CHANNEL_NOT_FOUND = "channel-not-found" 404
             "There is no channel of this name" / "通道不存在"
             "GET /v1/channels lists the channels by their names." / "GET /v1/channels 列出所有通道名称。";

@@ -22,6 +22,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         (name = "refunds", description = "Give money back"),
         (name = "channels", description = "Channels and their controls"),
         (name = "routing", description = "Where a payment would go, and why"),
+        (name = "bank", description = "Bank transfers: statements, suspense, payouts"),
         (name = "messages", description = "Webhooks to merchants"),
         (name = "notifications", description = "For the providers"),
         (name = "system", description = "For machines that watch this server"),
@@ -73,7 +74,7 @@ fn describe_responses(paths: &mut Value) {
 }
 
 /// Bodies in which an unknown field is a mistake.
-const STRICT: [&str; 11] = [
+const STRICT: [&str; 14] = [
     "CreatePayment",
     "CreateRefund",
     "NewAttempt",
@@ -81,6 +82,9 @@ const STRICT: [&str; 11] = [
     "EnableChannel",
     "RouteQuestion",
     "PlanMaintenance",
+    "RecordTransfer",
+    "MatchTransfer",
+    "BankWord",
     "Downtime",
     "ConfigText",
     "ApplyConfig",
@@ -91,6 +95,11 @@ const STRICT: [&str; 11] = [
 fn webhooks() -> Value {
     let told = [
         ("payment.paid", "The payment is paid. Fulfil the order."),
+        (
+            "payment.part_received",
+            "A part of a bank transfer has come; the customer owes the rest.",
+        ),
+        ("payment.extended", "The payment lives longer, because a transfer takes its time."),
         ("payment.declined", "The customer's side refused."),
         ("payment.cancelled", "The payment ended as you wished, unpaid."),
         ("payment.expired", "The payment ended unpaid because its time was over."),

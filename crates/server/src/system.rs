@@ -100,6 +100,9 @@ async fn refresh_counts(state: &Shared) {
         }
         Err(error) => tracing::warn!(%error, "payments could not be counted"),
     }
+    if let Some(desk) = &state.bank {
+        crate::bank::refresh(desk, state.engine.now()).await;
+    }
 }
 
 /// How often the recorder folds what it was told into its histograms; it would keep every
@@ -170,5 +173,6 @@ pub(crate) fn describe() {
         "Answers and notifications that only keys proved which are not in force"
     );
     describe_gauge!("evergate_payments", "Payments in the books, by status");
+    crate::bank::describe();
     crate::health_metrics::describe();
 }

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    Attempt, AttemptState, Class, Considered, Device, Flow, Locale, Payment, PaymentState,
-    Presentation, Purpose, Refund, RefundProgress, RefundReason, Review, Tier,
+    Attempt, AttemptState, Class, Considered, Device, Flow, Locale, Method, Money, Payment,
+    PaymentState, Presentation, Purpose, Refund, RefundProgress, RefundReason, Review, Tier,
+    TransferTo,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -87,11 +88,16 @@ pub struct PaymentView {
     /// When it ends unpaid.
     #[schema(format = DateTime)]
     pub expires_at: String,
+    /// While a bank transfer is waited for: what has come so far, in minor units.
+    pub received_amount: Option<i64>,
+    /// While a bank transfer is waited for: what is still to come, in minor units.
+    pub rest_amount: Option<i64>,
     /// What has gone back for sure, in minor units.
     pub refunded_amount: i64,
     /// What may still be refunded, in minor units; refunds under way count as taken.
     pub refundable_amount: i64,
-    /// Why a person should look at it: `still_unknown`, `wrong_amount` or `refund_stuck`.
+    /// Why a person should look at it: `still_unknown`, `wrong_amount`,
+    /// `refund_stuck` or `money_reversed`.
     #[schema(value_type = Option<String>)]
     pub review: Option<Review>,
     /// Its attempts, oldest first.
@@ -138,6 +144,39 @@ pub enum PresentationView {
         /// For the customer's browser only.
         secret: String,
     },
+    /// Show these details; the customer transfers the money by a bank.
+    BankTransfer(Box<TransferView>),
+}
+
+/// A transfer to be made, with a word to the customer. Everything in it is to be copied as it
+/// stands.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = BankTransfer)]
+pub struct TransferView {
+    /// Whose account it is.
+    pub payee: Notice,
+    /// The bank's name.
+    pub bank: Notice,
+    /// The account's number or IBAN.
+    #[schema(example = "6222020200112233")]
+    pub account: String,
+    /// The bank's code: a BIC or a CNAPS code.
+    pub bank_code: Option<String>,
+    /// What the customer must write into the transfer; absent where the account is this
+    /// payment's own.
+    #[schema(example = "EG7K2M9QX4")]
+    pub reference: Option<String>,
+    /// How much is still to be transferred, in minor units.
+    pub amount: i64,
+    /// ISO 4217.
+    pub currency: &'static str,
+    /// The same in major units, for people.
+    pub amount_text: String,
+    /// Until when the money must have come.
+    #[schema(format = DateTime)]
+    pub expires_at: String,
+    /// What to tell the customer.
+    pub instructions: Notice,
 }
 
 /// A sentence for the customer, in both languages.
@@ -251,6 +290,8 @@ impl PaymentView {
             paid_at: paid_at(payment),
             created_at: rfc3339(payment.created_at),
             expires_at: rfc3339(payment.expires_at),
+            received_amount: so_far(payment).map(|(received, _)| received),
+            rest_amount: so_far(payment).map(|(_, rest)| rest),
             refunded_amount,
             refundable_amount,
             review: payment.review,
@@ -300,7 +341,40 @@ fn presentation(payment: &Payment) -> Option<PresentationView> {
         Presentation::ClientSecret { reference, secret } => {
             PresentationView::ClientSecret { reference, secret }
         }
+        Presentation::BankTransfer(_) => {
+            PresentationView::BankTransfer(Box::new(transfer(payment)?))
+        }
     })
+}
+
+/// The transfer that is still to be made.
+fn transfer(payment: &Payment) -> Option<TransferView> {
+    let Presentation::BankTransfer(to) = shown(payment)? else { return None };
+    let TransferTo { payee, bank, account, bank_code, reference, .. } = *to.clone();
+    let (_, rest) = so_far(payment)?;
+    let rest = Money::new(rest, payment.money.currency()).unwrap_or(payment.money);
+    let both = |text: domain::Bilingual| Notice { zh: text.zh, en: text.en };
+    Some(TransferView {
+        instructions: notice::transfer(rest, reference.as_deref()),
+        payee: both(payee),
+        bank: both(bank),
+        account,
+        bank_code,
+        reference,
+        amount: rest.minor(),
+        currency: rest.currency().code(),
+        amount_text: rest.to_major(),
+        // The payment's own end: beginning another attempt may have moved it.
+        expires_at: rfc3339(payment.expires_at),
+    })
+}
+
+/// What has come of a bank transfer, and what is still to come, in minor units; `None` where
+/// the payment is not waiting for one.
+fn so_far(payment: &Payment) -> Option<(i64, i64)> {
+    let attempt = counting(payment).filter(|a| a.method == Method::BankTransfer && a.is_live())?;
+    let received = attempt.received_minor;
+    Some((received, (payment.money.minor() - received).max(0)))
 }
 
 fn paid_at(payment: &Payment) -> Option<String> {

@@ -494,7 +494,7 @@ impl World {
                 match why {
                     domain::Review::WrongAmount => self.reach(Path::WrongAmountFlagged),
                     domain::Review::RefundStuck => self.reach(Path::RefundStuck),
-                    domain::Review::StillUnknown => {}
+                    domain::Review::StillUnknown | domain::Review::MoneyReversed => {}
                 }
             }
             (Some(_), None) => self.reach(Path::ReviewCleared),

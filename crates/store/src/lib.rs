@@ -11,6 +11,8 @@
 //! What is not here: any decision. The store compares versions, fences and unique numbers,
 //! and nothing else.
 
+mod bank;
+mod bank_memory;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod memory;
@@ -19,6 +21,7 @@ mod seam;
 mod sqlite;
 mod versions;
 
+pub use bank::*;
 pub use memory::MemoryStore;
 pub use seam::*;
 #[cfg(feature = "faults")]

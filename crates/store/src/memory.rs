@@ -19,6 +19,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     books: Mutex<Books>,
+    pub(crate) bank: Mutex<crate::bank_memory::Books>,
 }
 
 #[derive(Debug, Default)]

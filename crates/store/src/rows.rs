@@ -73,6 +73,7 @@ pub(crate) fn review(review: Review) -> &'static str {
         Review::StillUnknown => "still_unknown",
         Review::WrongAmount => "wrong_amount",
         Review::RefundStuck => "refund_stuck",
+        Review::MoneyReversed => "money_reversed",
     }
 }
 

@@ -102,6 +102,11 @@ async fn channel(
     };
     let good = found.lang.pick("keys and parameters fit each other", "密钥与参数相符");
     found.ok(id.as_str(), found.lang.pick("settings", "配置"), good.to_owned());
+    if settings.offline().is_some() {
+        let name = found.lang.pick("address", "地址");
+        let text = found.lang.pick("offline, nothing to probe", "离线通道，无需探测");
+        return found.ok(id.as_str(), name, text.to_owned());
+    }
     if args.offline {
         return;
     }

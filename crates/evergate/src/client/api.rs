@@ -106,6 +106,23 @@ impl Api {
         self.send(request).await
     }
 
+    /// Sends a file as it is.
+    ///
+    /// # Errors
+    /// When the gateway refuses or does not answer.
+    pub async fn send_file(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        bytes: Vec<u8>,
+    ) -> Result<Value, ApiError> {
+        let mut url = self.url(path)?;
+        url.query_pairs_mut().extend_pairs(query.iter().map(|(n, v)| (*n, v.as_str())));
+        let request = self.http.request(Method::POST, url);
+        let request = request.header("content-type", "application/octet-stream").body(bytes);
+        self.send(request).await.map(|(_, value)| value)
+    }
+
     /// Takes something away.
     ///
     /// # Errors

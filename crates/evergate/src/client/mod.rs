@@ -1,6 +1,7 @@
 //! The commands that talk to a running gateway.
 
 mod api;
+mod bank;
 mod config;
 mod route;
 mod show;
@@ -11,6 +12,7 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 pub use api::{Api, ApiError};
+pub use bank::bank;
 pub use config::config;
 pub use route::route;
 pub(crate) use show::table;

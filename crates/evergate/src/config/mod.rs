@@ -12,6 +12,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use domain::ChannelId;
+use providers::bank::BankSettings;
 use providers::{
     AlipaySettings, ChannelSettings, PaypalSettings, SettingError, StripeSettings,
     UnionPaySettings, WechatPaySettings,
@@ -406,6 +407,10 @@ fn read_channel<'t>(
             let read: Option<PaypalSettings> = reader.table(&at, &rest);
             read.map(|s| ChannelSettings::Paypal(Box::new(s)))
         }
+        "bank" => {
+            let read: Option<BankSettings> = reader.table(&at, &rest);
+            read.map(|s| ChannelSettings::Bank(Box::new(s)))
+        }
         other => {
             let rule = format!("`{other}` is not a provider that Evergate speaks to");
             let field = format!("{at}.provider");
@@ -413,7 +418,7 @@ fn read_channel<'t>(
                 provider.span(),
                 &field,
                 &rule,
-                "one of alipay, wechatpay, unionpay, stripe, paypal",
+                "one of alipay, wechatpay, unionpay, stripe, paypal, bank",
             );
             None
         }

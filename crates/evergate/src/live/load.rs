@@ -163,7 +163,9 @@ impl Loaded {
     /// Where channels are probed.
     pub(crate) fn targets(&self) -> Vec<Target> {
         let target = |c: &LoadedChannel| wire::target(&c.built.id, &c.settings, &c.built.limits);
-        self.channels.iter().map(target).collect()
+        // What is offline has nothing to be probed.
+        let online = self.channels.iter().filter(|c| c.settings.offline().is_none());
+        online.map(target).collect()
     }
 
     /// The certificates that channels use.

@@ -282,6 +282,7 @@ impl Task {
         let until = self.live.now() + self.next.config.changes.overlap();
         let channels = self.live.arms(&self.touched);
         self.live.is_in_force(self.version);
+        self.live.parts.signals.settle("rolled_back");
         self.live.parts.driver.keep_tried(until);
         self.live.follow(Loaded::clone(&self.next));
         let end = RolloutEnd { version: self.version, state: "live", cause: None, channels };

@@ -215,6 +215,8 @@ async fn keys_are_read_again_when_their_file_changes_and_mistakes_change_nothing
         payment["status"] == "requires_customer"
     };
     assert!(pays("K-1").await);
+    let same = town.config().to_string_lossy().into_owned();
+    assert!(stdout(&config(&town, &["diff", &same])).contains("nothing differs"));
     // Another key, as Kubernetes does it: a link that is pointed elsewhere.
     let other = file.with_extension("other");
     std::fs::write(&other, "sk_test_another0000000").unwrap();

@@ -277,7 +277,9 @@ fn looked(state: Result<OrderState, Fault>, open: Fault) -> Outcome<CloseState> 
         Ok(OrderState::Closed) => Outcome::Ok(CloseState::Closed),
         Ok(OrderState::NotFound) => Outcome::Ok(CloseState::NotFound),
         Ok(OrderState::Processing) => Outcome::Ok(CloseState::Processing),
-        Ok(OrderState::Payable | OrderState::Declined(_)) => Outcome::Unknown(open),
+        Ok(OrderState::Payable | OrderState::PartlyPaid { .. } | OrderState::Declined(_)) => {
+            Outcome::Unknown(open)
+        }
         Err(fault) => Outcome::Unknown(fault),
     }
 }

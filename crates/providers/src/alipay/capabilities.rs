@@ -40,6 +40,7 @@ pub(super) fn table() -> Capabilities {
         order_number: NumberRule::new(1, 64, "_", Unique::Account),
         refund_number: NumberRule::new(1, 64, "_", Unique::Payment),
         notifications: Notifications { payments: true, refunds: true, states_amount: true },
+        pay_within: None,
         unverified: &[],
     }
 }

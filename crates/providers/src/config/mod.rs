@@ -23,6 +23,7 @@ pub use mistakes::SettingError;
 pub(crate) use source::{KeySlot, Source, common, rebase, slots, source};
 
 use crate::alipay::AlipaySettings;
+use crate::bank::BankSettings;
 use crate::crypto::{CertificateInfo, infos};
 use crate::driver::{CallLimits, Roots};
 use crate::paypal::PaypalSettings;
@@ -45,6 +46,8 @@ pub enum ChannelSettings {
     UnionPay(Box<UnionPaySettings>),
     /// PayPal's Orders v2.
     Paypal(Box<PaypalSettings>),
+    /// An account at a bank, which nothing is sent to.
+    Bank(Box<BankSettings>),
 }
 
 impl ChannelSettings {
@@ -56,6 +59,7 @@ impl ChannelSettings {
             ChannelSettings::Stripe(_) => "stripe",
             ChannelSettings::UnionPay(_) => "unionpay",
             ChannelSettings::Paypal(_) => "paypal",
+            ChannelSettings::Bank(_) => "bank",
         }
     }
 
@@ -106,6 +110,7 @@ impl ChannelSettings {
             ChannelSettings::Stripe(settings) => settings.keys_mut(),
             ChannelSettings::UnionPay(settings) => settings.keys_mut(),
             ChannelSettings::Paypal(settings) => settings.keys_mut(),
+            ChannelSettings::Bank(_) => Vec::new(),
         }
     }
 
@@ -116,6 +121,7 @@ impl ChannelSettings {
             ChannelSettings::Stripe(settings) => settings.paths(),
             ChannelSettings::UnionPay(settings) => settings.paths(),
             ChannelSettings::Paypal(settings) => settings.paths(),
+            ChannelSettings::Bank(_) => Vec::new(),
         }
     }
 
@@ -156,6 +162,10 @@ impl ChannelSettings {
                 let limits = settings.common().limits(&mut mistakes);
                 settings.codec(notify_url, &mut mistakes).map(|c| (Arc::new(c) as _, limits))
             }
+            ChannelSettings::Bank(settings) => {
+                let (codec, limits) = settings.codec(&mut mistakes);
+                Some((Arc::new(codec) as _, limits))
+            }
         };
         mistakes.finish(built)
     }
@@ -171,13 +181,24 @@ impl ChannelSettings {
             ChannelSettings::UnionPay(settings) => (settings.certificates(), &settings.ca_file),
             ChannelSettings::Stripe(settings) => (Vec::new(), &settings.ca_file),
             ChannelSettings::Paypal(settings) => (Vec::new(), &settings.ca_file),
+            ChannelSettings::Bank(_) => return Vec::new(),
         };
         let issuers = ca_file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
         found.extend(issuers.map(|pem| infos(&pem, "ca_file")).unwrap_or_default());
         numbered(found)
     }
 
-    /// The provider's address, as it is configured.
+    /// The settings of a bank channel, which is answered by a ledger of ours: it has no address,
+    /// and there is nothing to probe.
+    pub fn offline(&self) -> Option<&BankSettings> {
+        match self {
+            ChannelSettings::Bank(settings) => Some(settings),
+            _ => None,
+        }
+    }
+
+    /// The provider's address, as it is configured; empty for a channel that is
+    /// [`offline`](Self::offline).
     pub fn base_url(&self) -> &str {
         match self {
             ChannelSettings::Alipay(settings) => settings.common().base_url,
@@ -185,6 +206,7 @@ impl ChannelSettings {
             ChannelSettings::UnionPay(settings) => settings.common().base_url,
             ChannelSettings::Stripe(settings) => settings.common().base_url,
             ChannelSettings::Paypal(settings) => settings.common().base_url,
+            ChannelSettings::Bank(_) => "",
         }
     }
 
@@ -196,6 +218,7 @@ impl ChannelSettings {
             ChannelSettings::UnionPay(_) => (Method::UnionPay, Currency::CNY),
             ChannelSettings::Stripe(_) => (Method::Card, Currency::USD),
             ChannelSettings::Paypal(_) => (Method::Paypal, Currency::USD),
+            ChannelSettings::Bank(_) => (Method::BankTransfer, Currency::CNY),
         };
         Operation::Query(OrderRef {
             // Ordinals count from 1, and no payment has the nil id.

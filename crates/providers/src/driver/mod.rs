@@ -151,6 +151,14 @@ impl Driver {
         Ok(())
     }
 
+    /// Whether an HTTP client can be made for each of these, before anything depends on it.
+    ///
+    /// # Errors
+    /// When one cannot.
+    pub fn can_take(&self, new: &[NewChannel]) -> Result<(), DriverError> {
+        self.ready(new).map(drop)
+    }
+
     fn ready(&self, new: &[NewChannel]) -> Result<Vec<(ChannelId, Arc<Channel>)>, DriverError> {
         let (known, nothing) = (self.channels.load(), Slot::default());
         let ready = new.iter().map(|NewChannel { id, codec, limits }| {

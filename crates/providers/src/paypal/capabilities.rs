@@ -45,6 +45,7 @@ pub(super) fn table() -> Capabilities {
         // A webhook names its order and says what to look at; the order is read again, because
         // the signature covers no more than a checksum of the body.
         notifications: Notifications { payments: true, refunds: true, states_amount: false },
+        pay_within: None,
         unverified: &[Row::Amounts, Row::RefundsWithin],
     }
 }

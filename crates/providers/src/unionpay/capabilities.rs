@@ -43,6 +43,7 @@ pub(super) fn table() -> Capabilities {
         order_number: number,
         refund_number: number,
         notifications: Notifications { payments: true, refunds: true, states_amount: true },
+        pay_within: None,
         unverified: &[Row::Expiry, Row::ResendCreate],
     }
 }

@@ -230,7 +230,7 @@ impl WechatPay {
             Ok(OrderState::Closed) => close_ok(CloseState::Closed),
             Ok(OrderState::NotFound) => close_ok(CloseState::NotFound),
             Ok(OrderState::Processing) => close_ok(CloseState::Processing),
-            Ok(OrderState::Payable | OrderState::Declined(_)) => {
+            Ok(OrderState::Payable | OrderState::PartlyPaid { .. } | OrderState::Declined(_)) => {
                 let fault = Fault::new(
                     step.memo.clone(),
                     "WeChat Pay did not close the order, and a query says that it can be paid",

@@ -42,6 +42,7 @@ pub(super) fn table() -> Capabilities {
         order_number: NumberRule::new(6, 32, "_-|*", Unique::Account),
         refund_number: NumberRule::new(1, 64, "_-|*@", Unique::Account),
         notifications: Notifications { payments: true, refunds: true, states_amount: true },
+        pay_within: None,
         unverified: &[Row::Amounts],
     }
 }

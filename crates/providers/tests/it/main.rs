@@ -17,6 +17,7 @@ mod peers;
 mod properties;
 mod rotation;
 mod sandbox;
+mod statements;
 mod stripe;
 mod unionpay;
 mod wechatpay;

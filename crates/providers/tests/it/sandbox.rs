@@ -243,6 +243,7 @@ fn code(shown: &Presentation) -> String {
             parameters["package"].trim_start_matches("prepay_id=").to_owned()
         }
         Presentation::ClientSecret { secret, .. } => secret.clone(),
+        Presentation::BankTransfer(_) => panic!("the sandbox has no bank account to show"),
     }
 }
 

@@ -242,6 +242,7 @@ pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World
     .unwrap();
     let signals = signals(&engine);
     let app = App {
+        bank: None,
         engine: engine.clone(),
         codecs: Arc::new(codecs),
         entropy: entropy.clone(),

@@ -3,6 +3,7 @@
 //! [`conformance_suite!`](crate::conformance_suite) makes a test of each. An engine's own
 //! tests add what only that engine can get wrong: its files, its network, its crashes.
 
+mod bank;
 mod claims;
 mod commits;
 mod lists;
@@ -13,6 +14,12 @@ mod versions;
 
 use std::sync::Arc;
 
+pub use bank::{
+    SharedBooks, a_bank_change_is_there_as_a_whole, a_bank_change_over_another_version_is_refused,
+    a_unique_key_has_one_holder_at_a_time, bank_records_come_back_as_they_were,
+    one_of_many_wins_a_record, one_of_many_wins_a_unique_key, records_are_found_and_listed,
+    the_same_bank_change_twice_is_one_change,
+};
 pub use claims::*;
 pub use commits::*;
 pub use lists::*;

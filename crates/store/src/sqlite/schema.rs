@@ -17,6 +17,7 @@ const APPLICATION_ID: i32 = 0x4556_4754;
 /// The scripts by version, from 1. A script never changes once it was released.
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_books.sql"),
+    include_str!("../../migrations/sqlite/0002_bank.sql"),
     include_str!("../../migrations/sqlite/0003_config_versions.sql"),
 ];
 

@@ -11,7 +11,7 @@ mod upkeep;
 use std::path::Path;
 use std::sync::Arc;
 
-use store::conformance::Shared;
+use store::conformance::{Shared, SharedBooks};
 use store::{MemoryStore, SqliteOptions, SqliteStore};
 
 /// A folder that lives as long as the test.
@@ -35,7 +35,12 @@ mod memory {
         (Arc::new(MemoryStore::new()), ())
     }
 
+    async fn empty_bank() -> (SharedBooks, ()) {
+        (Arc::new(MemoryStore::new()), ())
+    }
+
     store::conformance_suite!(empty);
+    store::bank_conformance_suite!(empty_bank);
 
     #[tokio::test]
     async fn versions_follow_one_another() {
@@ -51,7 +56,13 @@ mod sqlite {
         (Arc::new(open(folder.path())), folder)
     }
 
+    async fn empty_bank() -> (SharedBooks, tempfile::TempDir) {
+        let folder = folder();
+        (Arc::new(open(folder.path())), folder)
+    }
+
     store::conformance_suite!(empty);
+    store::bank_conformance_suite!(empty_bank);
 
     #[tokio::test]
     async fn versions_follow_one_another() {
