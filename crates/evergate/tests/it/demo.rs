@@ -128,6 +128,15 @@ fn a_wrong_key_that_an_operator_pushes_is_taken_back_and_loses_nobody() {
 }
 
 #[test]
+fn when_nothing_online_works_transfers_are_made_and_matched() {
+    let report = story("offline", "3", "15");
+    let transfers = happened(&report, "transfers");
+    assert!(transfers["made"].as_u64().is_some_and(|n| n > 0), "{transfers:#}");
+    assert_eq!(transfers["made"], transfers["matched"], "{transfers:#}");
+    assert_eq!(transfers["made"], paid_on(&report, "bank-main"), "{report:#}");
+}
+
+#[test]
 fn the_list_names_every_scenario_in_both_languages() {
     for (lang, word) in [("en", "UnionPay"), ("zh", "银联")] {
         let output = run(&["--lang", lang, "demo", "--list"]);
