@@ -25,6 +25,7 @@ use crate::setup::{Keys, Setup};
 pub const FAST_POLICY: &str = "\
 [policy]
 request_deadline_ms = 6000
+tries_per_request = 6
 lease_ms = 5000
 grace_ms = 500
 query_waits_ms = [700, 1500, 3000, 6000]
@@ -57,6 +58,8 @@ pub struct StageOptions {
     /// When the certificate of the fault `expired_certificate` runs out, from the start on; long
     /// ago when absent.
     pub certificate_ends: Option<Duration>,
+    /// Whether there is an account for transfers.
+    pub transfers: bool,
 }
 
 impl StageOptions {
@@ -65,6 +68,7 @@ impl StageOptions {
         let first = expiries.map(|step| step.at_s).reduce(f64::min);
         StageOptions {
             certificate_ends: first.map(Duration::from_secs_f64),
+            transfers: !scenario.shoppers.also.is_empty(),
             seed: args.seed,
             port: args.port,
             data: args.data.clone(),
@@ -130,6 +134,8 @@ impl Stage {
         let (operator_key, operator) = key("operator");
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, port(options.port)?));
         let store = data.join("evergate.db");
+        let account = if options.transfers { super::bank::CHANNEL } else { "" };
+        let more = format!("{account}\n{}", options.settings);
         let text = Setup {
             bind,
             sandbox_url: &sandbox.base_url(),
@@ -139,7 +145,7 @@ impl Stage {
             webhook: Some((&receiver.url(), receiver.secret())),
             store: &store.to_string_lossy(),
             each_channel: FAST_CHANNEL,
-            more: options.settings,
+            more: &more,
         }
         .text(&mut Keys::Inline);
         let secrets = sandbox.accounts().iter();

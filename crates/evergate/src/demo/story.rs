@@ -95,6 +95,13 @@ pub enum Happened {
         /// Payments that went elsewhere because of the channel.
         elsewhere: u64,
     },
+    /// Customers paid by transfers from their bank accounts.
+    Transfers {
+        /// Transfers that were made.
+        made: u64,
+        /// Payments that were matched with one, from statements.
+        matched: u64,
+    },
     /// Customers agreed while a provider could not be asked to take their money.
     Approved {
         /// Where.
@@ -118,6 +125,8 @@ pub(super) struct Sources<'a> {
     pub(super) turns: &'a [Turn],
     /// What shoppers met.
     pub(super) tally: &'a Tally,
+    /// Transfers in the bank's books.
+    pub(super) transfers: u64,
     /// Certificates that had run out.
     pub(super) lapsed: Vec<(ChannelId, Lapsed)>,
     /// The start of the traffic by both clocks.
@@ -132,7 +141,19 @@ impl Sources<'_> {
         let steps = &self.scenario.steps;
         story.extend(steps.iter().filter_map(|step| self.bank(step)));
         story.extend(steps.iter().filter_map(|step| self.approved(step)).next());
+        story.extend(self.transferred());
         story
+    }
+
+    fn transferred(&self) -> Option<Happened> {
+        let by_transfer = |payment: &&Payment| match payment.state {
+            PaymentState::Paid { ordinal, .. } => {
+                payment.attempt(ordinal).is_some_and(|a| a.method == Method::BankTransfer)
+            }
+            _ => false,
+        };
+        let matched = self.payments.iter().filter(by_transfer).count() as u64;
+        (self.transfers > 0).then_some(Happened::Transfers { made: self.transfers, matched })
     }
 
     fn seconds(&self, at: Timestamp) -> f64 {
@@ -342,6 +363,16 @@ impl Happened {
                     ),
                 )
             }
+            Happened::Transfers { made, matched } => lang.pick(
+                format!(
+                    "{made} customers were offered a bank transfer when nothing else was left and \
+                     made one; {matched} of them were matched with their payments, from statements."
+                ),
+                format!(
+                    "没有其他支付方式时，{made} 位客户改用银行转账付款；其中 {matched} \
+                     笔已按对账单匹配到支付单。"
+                ),
+            ),
             Happened::Approved { channel, approved, captured, last_after_s } => lang.pick(
                 format!(
                     "{approved} customers agreed at {channel} while it could not be asked to take \
