@@ -16,7 +16,7 @@ use tokio::sync::{Notify, OwnedMutexGuard};
 use super::{Live, Loaded};
 
 /// How often it is looked how a version fares.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(50);
 /// How often the end of a trial is tried to be written down.
 const TRIES: usize = 30;
 /// How long a rollback waits for the trial to have ended.
