@@ -402,7 +402,10 @@ impl Common<'_> {
         let holds = |l: &AmountLimits| {
             1 <= l.least_minor && l.least_minor <= l.most_minor && l.most_minor <= Money::MAX_MINOR
         };
-        if !limits.iter().all(holds) {
+        // Also where no currency is left to hold them.
+        let (low, high) = (least.unwrap_or(1), most.unwrap_or(Money::MAX_MINOR));
+        let bare = AmountLimits { currency: Currency::CNY, least_minor: low, most_minor: high };
+        if !limits.iter().chain([&bare]).all(holds) {
             mistakes.add(
                 "amount_min_minor",
                 "the limits must hold 1 <= amount_min_minor <= amount_max_minor <= 1000000000000",

@@ -32,7 +32,8 @@ async fn every_table_takes_our_numbers_and_says_whether_a_create_may_be_repeated
         stage.create(channel, &order).await;
         let again = stage.call(channel, Operation::Create(order)).await;
         let is_shown = matches!(again, Answer::Create(Outcome::Ok(Created::Presented { .. })));
-        assert_eq!(is_shown, table.resend_create != Resend::Never, "{channel}: {again:?}");
+        // Where it may not be repeated, a repeat may still find the order as it was.
+        assert!(is_shown || table.resend_create == Resend::Never, "{channel}: {again:?}");
     }
 }
 
@@ -47,9 +48,13 @@ async fn rule_5_every_table_says_what_a_close_proves() {
             stage.sandbox.pay(&scan).await.expect("a scan");
         }
         let answer = stage.close(channel, &made, CloseWhy::Shown).await;
-        let proven = answer == closed(CloseState::Closed);
         let closing = table(&stage, channel).closing;
-        assert_eq!(proven, closing != Closing::LapseOnly, "{channel}: {answer:?}");
+        let wanted = match closing {
+            Closing::Proven => CloseState::Closed,
+            Closing::LapseOnly => CloseState::NotFound,
+            Closing::NeverCaptured => CloseState::NotTaken,
+        };
+        assert_eq!(answer, closed(wanted), "{channel}");
         let paid = stage.sandbox.pay(&PayTarget::code(code(&shown))).await;
         let took = |order: &OrderRef| {
             let books = stage.sandbox.books();
@@ -66,14 +71,24 @@ async fn rule_7_every_table_says_whether_a_notification_books_the_payment_by_its
     for (channel, method) in ALL {
         let (shown, made) = stage.create(channel, &stage.order(method, Device::Qr)).await;
         stage.pay(&shown).await;
-        let told = stage.notice(channel, |notice| notice.number == made.number).await;
         let states = table(&stage, channel).notifications;
         assert!(states.payments, "{channel}");
-        let booked = matches!(
-            &told.kind,
-            NoticeKind::Order(OrderState::Paid(receipt)) if receipt.captured == made.money
-        );
-        assert_eq!(booked, states.states_amount, "{channel}: {told:?}");
-        assert_eq!(told.kind == NoticeKind::Hint, !states.states_amount, "{channel}: {told:?}");
+        let books = |notice: &Notice| {
+            matches!(
+                &notice.kind,
+                NoticeKind::Order(OrderState::Paid(receipt)) if receipt.captured == made.money
+            )
+        };
+        let fits = |notice: &Notice| {
+            let hint = notice.kind == NoticeKind::Hint;
+            notice.number == made.number && if states.states_amount { books(notice) } else { hint }
+        };
+        stage.notice(channel, fits).await;
+        if !states.states_amount {
+            for delivery in stage.deliveries(channel) {
+                let read = stage.read(channel, &delivery).await;
+                assert!(!read.is_ok_and(|notice| books(&notice)), "{channel}");
+            }
+        }
     }
 }
