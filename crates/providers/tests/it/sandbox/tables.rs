@@ -53,6 +53,7 @@ async fn rule_5_every_table_says_what_a_close_proves() {
             Closing::Proven => CloseState::Closed,
             Closing::LapseOnly => CloseState::NotFound,
             Closing::NeverCaptured => CloseState::NotTaken,
+            Closing::LedgerOnly => unreachable!("the sandbox has no bank"),
         };
         assert_eq!(answer, closed(wanted), "{channel}");
         let paid = stage.sandbox.pay(&PayTarget::code(code(&shown))).await;
