@@ -125,8 +125,14 @@ struct Asked {
 }
 
 pub(crate) async fn run(args: &Args) -> Result<Figures> {
-    let options =
-        StageOptions { seed: 1, port: 0, data: None, settings: SETTINGS, certificate_ends: None };
+    let options = StageOptions {
+        seed: 1,
+        port: 0,
+        data: None,
+        settings: SETTINGS,
+        certificate_ends: None,
+        transfers: false,
+    };
     let stage = Stage::start(&options).await?;
     let address = stage.gateway.addr();
     let key = &stage.api_key;

@@ -83,6 +83,7 @@ pub(crate) async fn run(args: &Args) -> Result<Figures> {
         data: args.data.clone(),
         settings: SETTINGS,
         certificate_ends: None,
+        transfers: false,
     };
     let stage = Arc::new(Stage::start(&options).await?);
     let (mut direct, mut gateway) = (Measure::new()?, Measure::new()?);

@@ -17,6 +17,9 @@ pub struct ChannelRules {
     pub not_found: NotFound,
     /// What refunds the provider takes.
     pub refunds: RefundLimits,
+    /// Codes of an order that only a person can settle with the provider, such as "debited and
+    /// not booked": the payment goes to the queue at once, and is asked about all the same.
+    pub person_codes: Vec<String>,
 }
 
 impl Default for ChannelRules {
@@ -29,6 +32,7 @@ impl Default for ChannelRules {
             },
             not_found: NotFound::default(),
             refunds: RefundLimits::default(),
+            person_codes: Vec::new(),
         }
     }
 }

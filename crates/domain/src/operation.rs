@@ -197,8 +197,6 @@ pub struct RefundOrder {
     pub number: ProviderOrderNo,
     /// How much goes back; at most what was captured and not yet refunded.
     pub amount: Money,
-    /// The provider's id of the refund, where it was learned.
-    pub reference: Option<String>,
     /// What the customer reads on the statement, where the provider shows it.
     pub reason: String,
     /// When it was asked for; the same in every send and question.

@@ -513,6 +513,23 @@ impl Payment {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Step, Blocked> {
+        self.begin_order(channel, method, choice, self.expires_at, now, until)
+    }
+
+    /// The same with an end of the order's own, where the channel's provider wants a longer or
+    /// shorter life than is left to the payment.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub fn begin_order(
+        &self,
+        channel: ChannelId,
+        method: Method,
+        choice: Choice,
+        expires_at: Timestamp,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Step, Blocked> {
         let flow = self.terms.flow(method);
         self.may_attempt(flow, now)?;
         let mut step = self.stepping(now);
@@ -526,7 +543,7 @@ impl Payment {
             number: ProviderOrderNo::of(self.id, ordinal),
             sent_at: now,
             until,
-            expires_at: self.expires_at,
+            expires_at,
             reference: None,
             received_minor: 0,
             choice,

@@ -25,8 +25,6 @@ pub struct Refund {
     pub note: Option<String>,
     /// When it was asked for.
     pub requested_at: Timestamp,
-    /// The provider's id of the refund, once learned.
-    pub reference: Option<String>,
     /// Where it stands.
     pub progress: RefundProgress,
 }

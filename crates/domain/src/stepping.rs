@@ -95,12 +95,25 @@ impl Stepping {
         outcome: Outcome<CloseState>,
         policy: &Policy,
     ) -> Result<(), Illegal> {
+        self.stuck(ordinal, &outcome, policy);
         let fact = AttemptFact::CloseAnswered(outcome.clone());
         match outcome {
             Outcome::Ok(CloseState::PaidAndRefunded(_)) => {
                 self.paid_and_refunded(ordinal, fact, Source::Close, policy)
             }
             _ => self.attempt_fact(ordinal, fact, policy),
+        }
+    }
+
+    /// The provider says of a live attempt what only a person can settle with it.
+    fn stuck<T>(&mut self, ordinal: u16, outcome: &Outcome<T>, policy: &Policy) {
+        let (Some(attempt), Outcome::Unknown(fault)) = (self.payment.attempt(ordinal), outcome)
+        else {
+            return;
+        };
+        let codes = &policy.rules(&attempt.channel).person_codes;
+        if attempt.is_live() && codes.contains(&fault.code) {
+            self.review(Review::StillUnknown);
         }
     }
 
@@ -112,6 +125,7 @@ impl Stepping {
         source: Source,
         policy: &Policy,
     ) -> Result<(), Illegal> {
+        self.stuck(ordinal, &outcome, policy);
         let returned = matches!(outcome, Outcome::Ok(OrderState::PaidAndRefunded(_)));
         let fact = AttemptFact::Learned(outcome, source);
         if returned {
@@ -227,7 +241,6 @@ impl Stepping {
             reason,
             note,
             requested_at: self.now,
-            reference: None,
             progress: RefundProgress::Requested { check: Check { at: from, tries: 0 } },
         });
         self.tell(EventKind::RefundRequested { refund: ordinal, reason });

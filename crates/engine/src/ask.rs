@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use domain::{Choice, Controls, MerchantId, Money, Terms, Timestamp};
 use resilience::{Board, Issuer, Occasion, Plan};
 
+use crate::commands::no_channel;
 use crate::routing::{Field, Wish, choice, reason};
 use crate::{Engine, EngineError, Options};
 
@@ -35,7 +36,7 @@ impl Engine {
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = weigh(supposed, &field, &mut board, &controls, self.now());
         drop(board);
-        Ok(choice(reason(&plan), &plan, field.notes))
+        Ok(choice(reason(&plan), &plan, field))
     }
 }
 
@@ -50,7 +51,7 @@ pub fn suppose(
 ) -> Result<Choice, EngineError> {
     let field = field(supposed, options, now)?;
     let plan = weigh(supposed, &field, &mut Board::default(), &Controls::default(), now);
-    Ok(choice(reason(&plan), &plan, field.notes))
+    Ok(choice(reason(&plan), &plan, field))
 }
 
 fn field<'o>(
@@ -60,14 +61,12 @@ fn field<'o>(
 ) -> Result<Field<'o>, EngineError> {
     let Supposed { merchant, money, terms, at } = supposed;
     let (merchant, at) = (merchant.as_ref(), at.unwrap_or(now));
-    let wish = Wish { id: None, merchant, money: *money, terms, at };
-    let field = Field::of(&wish, options, None);
-    match terms.methods.first() {
-        Some(&method) if field.candidates.is_empty() => {
-            Err(EngineError::NoChannel { method, money: *money })
-        }
-        _ => Ok(field),
+    let left = options.default_expiry;
+    if let Some(error) = no_channel(terms, *money, left, options) {
+        return Err(error);
     }
+    let wish = Wish { id: None, merchant, money: *money, terms, left, at };
+    Ok(Field::of(&wish, options, None))
 }
 
 fn weigh(

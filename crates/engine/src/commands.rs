@@ -10,10 +10,11 @@ use domain::{
 use resilience::Candidate;
 use store::{Conflict, RequestRecord, StoreError};
 
-use crate::Engine;
 use crate::engine::UnderWay;
 use crate::ledger::{Committed, Draft};
-use crate::routing::Next;
+use crate::options::Ask as Asked;
+use crate::routing::{Next, Route};
+use crate::{Engine, Options};
 
 /// A wish to collect. Texts are checked where they come in; the engine checks what needs the
 /// channels: methods, currency, amount and expiry.
@@ -61,13 +62,15 @@ pub enum EngineError {
     /// The idempotency key was used with another request.
     #[error("the idempotency key was used before with another request")]
     KeyConflict,
-    /// No channel takes a method in this currency and amount.
-    #[error("no channel takes {method} for {money}")]
+    /// No channel takes a method in this currency, amount and time.
+    #[error("no channel takes {method} for {money}{why}")]
     NoChannel {
         /// The method.
         method: Method,
         /// The amount.
         money: Money,
+        /// What the channels of the method say, each after a `; `; empty when there is none.
+        why: String,
     },
     /// The expiry is outside the allowed range.
     #[error("a payment must live between {min_s} and {max_s} seconds")]
@@ -157,19 +160,15 @@ impl Engine {
 
     fn check(&self, wish: &NewPayment) -> Result<(), EngineError> {
         let options = self.options.load();
-        let takes = |m: &Method| options.anyone_takes(*m, wish.terms.flow(*m), wish.money);
-        if let Some(&method) = wish.terms.methods.first()
-            && !wish.terms.methods.iter().any(takes)
-        {
-            return Err(EngineError::NoChannel { method, money: wish.money });
-        }
         let (min, max) = options.expiry_range;
         match wish.expires_in {
             Some(asked) if asked < min || asked > max => {
-                Err(EngineError::Expiry { min_s: min.as_secs(), max_s: max.as_secs() })
+                return Err(EngineError::Expiry { min_s: min.as_secs(), max_s: max.as_secs() });
             }
-            _ => Ok(()),
+            _ => {}
         }
+        let left = wish.expires_in.unwrap_or(options.default_expiry);
+        no_channel(&wish.terms, wish.money, left, &options).map_or(Ok(()), Err)
     }
 
     /// The payment that an earlier, equal request made.
@@ -213,7 +212,8 @@ impl Engine {
         if let Some(method) = method
             && !payment.terms.methods.contains(&method)
         {
-            return Err(EngineError::NoChannel { method, money: payment.money });
+            let why = "; the payment does not allow it".to_owned();
+            return Err(EngineError::NoChannel { method, money: payment.money, why });
         }
         self.quiet(id).await;
         let _under_way = UnderWay::new(self, id);
@@ -416,11 +416,14 @@ impl Engine {
             Next::Nothing => return (draft, None),
         };
         let until = deadline.min(now + route.channel.call_timeout);
-        let lives = route.channel.capabilities.pay_within;
+        let Route { channel, method, choice, life } = route;
+        let mut ends_at = now + life;
+        let lives = channel.capabilities.pay_within;
         if let Some(longer) = lives.and_then(|lives| draft.payment.extend(now + lives, now)) {
+            ends_at = longer.payment.expires_at;
             draft = draft.then(longer);
         }
-        let begun = draft.payment.begin(route.channel.id, route.method, route.choice, now, until);
+        let begun = draft.payment.begin_order(channel.id, method, choice, ends_at, now, until);
         match begun {
             Ok(step) => {
                 let ordinal = step.payment.attempts.last().map(|a| a.ordinal);
@@ -487,6 +490,22 @@ impl Engine {
             Err(error) => Err(illegal(error)),
         }
     }
+}
+
+/// That no channel could take a payment, with what each says, if so.
+pub(crate) fn no_channel(
+    terms: &Terms,
+    money: Money,
+    left: Duration,
+    options: &Options,
+) -> Option<EngineError> {
+    let asked = |&method| Asked { method, flow: terms.flow(method), money, left };
+    let refusals: Option<Vec<_>> =
+        terms.methods.iter().map(|method| options.refusals(asked(method))).collect();
+    let said = |(channel, why): (&ChannelId, providers::Unfit)| format!("; {channel} {why}");
+    let why = refusals?.into_iter().flatten().map(said).collect();
+    let method = *terms.methods.first()?;
+    Some(EngineError::NoChannel { method, money, why })
 }
 
 /// Makes an answer about an attempt that says nothing to rely on.

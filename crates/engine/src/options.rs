@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{ChannelId, Flow, Method, Money, Policy};
-use providers::Capabilities;
+use providers::{Capabilities, Unfit};
 use resilience::Guide;
 
 /// A channel as the engine sees it; the order of the list is the merchant's ranking.
@@ -65,8 +65,48 @@ impl Options {
         self.channels.iter().find(|c| c.id == *id)
     }
 
-    /// Whether any channel takes this at all.
-    pub fn anyone_takes(&self, method: Method, flow: Flow, money: Money) -> bool {
-        self.channels.iter().any(|c| c.capabilities.takes(method, flow, money))
+    /// Why no channel takes this, if none does; channels without the method have nothing to say.
+    pub(crate) fn refusals(&self, ask: Ask) -> Option<Vec<(&ChannelId, Unfit)>> {
+        let mut refusals = Vec::new();
+        for channel in &self.channels {
+            match channel.fit(ask) {
+                Fit::Fits(_) => return None,
+                Fit::Unfit(why) => refusals.push((&channel.id, why)),
+                Fit::OtherMethod => {}
+            }
+        }
+        Some(refusals)
+    }
+}
+
+/// A payment as far as a channel's capabilities are concerned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    pub(crate) flow: Flow,
+    pub(crate) money: Money,
+    /// How long the payment has still to live.
+    pub(crate) left: Duration,
+}
+
+/// Whether a channel can take a payment.
+pub(crate) enum Fit {
+    /// It can, with an order that lives for so long.
+    Fits(Duration),
+    /// It has the method, and cannot.
+    Unfit(Unfit),
+    /// It does not have the method in this flow.
+    OtherMethod,
+}
+
+impl Channel {
+    pub(crate) fn fit(&self, ask: Ask) -> Fit {
+        if !self.capabilities.has(ask.method, ask.flow) {
+            return Fit::OtherMethod;
+        }
+        if let Some(why) = self.capabilities.unfit_for(ask.money) {
+            return Fit::Unfit(why);
+        }
+        self.capabilities.life(ask.left).map_or_else(Fit::Unfit, Fit::Fits)
     }
 }

@@ -1,15 +1,19 @@
 //! From a payment and the state of the world to the next channel.
 
+use std::fmt;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use domain::{
     Choice, Considered, Flow, MerchantId, Method, Money, Payment, PaymentId, RuleNote, Terms,
     Timestamp,
 };
+use providers::Unfit;
 use resilience::{
     Candidate, CellKey, Facts, Guide, Occasion, Out, Plan, Ruling, Sent, Standing, Weighed, Why,
 };
 
+use crate::options::{Ask, Fit};
 use crate::{Channel, Engine, Options};
 
 /// The channel to try next, and why.
@@ -17,6 +21,8 @@ pub(crate) struct Route {
     pub(crate) channel: Channel,
     pub(crate) method: Method,
     pub(crate) choice: Choice,
+    /// How long the order lives.
+    pub(crate) life: Duration,
 }
 
 /// What routing says.
@@ -61,7 +67,8 @@ impl Engine {
         only: Option<Method>,
         now: Timestamp,
     ) -> Next {
-        let field = Field::of(&Wish::of(payment, now), options, only);
+        let wish = Wish::of(payment, now);
+        let field = Field::of(&wish, options, only);
         count(&field.notes);
         let tried: Vec<Candidate> = payment
             .attempts
@@ -94,8 +101,13 @@ impl Engine {
             Some(attempt) => format!("failover from {}", attempt.channel),
             None => reason(&plan),
         };
-        let choice = choice(reason, &plan, field.notes);
-        Next::Route(Box::new(Route { channel, method: best.method, choice }))
+        let life = field.life(&best);
+        let reason = match wish.left.checked_sub(life).filter(|cut| !cut.is_zero()) {
+            Some(_) => format!("{reason}; its order ends before the payment, after {}", Span(life)),
+            None => reason,
+        };
+        let choice = choice(reason, &plan, field);
+        Next::Route(Box::new(Route { channel, method: best.method, choice, life }))
     }
 }
 
@@ -106,6 +118,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) merchant: Option<&'a MerchantId>,
     pub(crate) money: Money,
     pub(crate) terms: &'a Terms,
+    /// How long it has still to live.
+    pub(crate) left: Duration,
     /// The time that rules see.
     pub(crate) at: Timestamp,
 }
@@ -113,7 +127,8 @@ pub(crate) struct Wish<'a> {
 impl Wish<'_> {
     fn of(payment: &Payment, at: Timestamp) -> Wish<'_> {
         let Payment { id, merchant, money, terms, .. } = payment;
-        Wish { id: Some(*id), merchant: Some(merchant), money: *money, terms, at }
+        let left = payment.expires_at.since(at);
+        Wish { id: Some(*id), merchant: Some(merchant), money: *money, terms, left, at }
     }
 
     fn facts<'f>(&'f self, method: Method, guide: &'f Guide) -> Facts<'f> {
@@ -136,9 +151,14 @@ impl Wish<'_> {
 }
 
 /// The channels that can take a payment at all, with prices and what the rules say.
+#[derive(Default)]
 pub(crate) struct Field<'o> {
     /// By the customer's order of methods, then by the merchant's of channels.
     pub(crate) candidates: Vec<Candidate>,
+    /// How long an order of each would live.
+    lives: Vec<Duration>,
+    /// Those that have the method and cannot take this payment, with the reason.
+    unfit: Vec<Considered>,
     fees: Vec<Option<i64>>,
     standings: Vec<Standing<'o>>,
     pub(crate) notes: Vec<RuleNote>,
@@ -146,17 +166,23 @@ pub(crate) struct Field<'o> {
 
 impl<'o> Field<'o> {
     pub(crate) fn of(wish: &Wish<'_>, options: &'o Options, only: Option<Method>) -> Field<'o> {
-        let mut field =
-            Field { candidates: vec![], fees: vec![], standings: vec![], notes: vec![] };
+        let mut field = Field::default();
         let guide = &*options.guide;
         let methods = wish.terms.methods.iter().filter(|m| only.is_none_or(|o| o == **m));
         for &method in methods {
             let flow: Flow = wish.terms.flow(method);
-            let takes = |c: &&Channel| c.capabilities.takes(method, flow, wish.money);
+            let ask = Ask { method, flow, money: wish.money, left: wish.left };
             let ruling = (!guide.rules.is_empty())
                 .then(|| guide.rules.judge(&wish.facts(method, guide), wish.id));
-            for channel in options.channels.iter().filter(takes) {
-                field.add(wish, guide, channel, method, ruling.as_ref());
+            for channel in &options.channels {
+                match channel.fit(ask) {
+                    Fit::Fits(life) => {
+                        field.lives.push(life);
+                        field.add(wish, guide, channel, method, ruling.as_ref());
+                    }
+                    Fit::Unfit(why) => field.unfit.push(unfit(channel, method, why)),
+                    Fit::OtherMethod => {}
+                }
             }
             ruling.iter().for_each(|ruling| note(&mut field.notes, ruling));
         }
@@ -177,6 +203,12 @@ impl<'o> Field<'o> {
             self.fees.push(guide.fee(&channel.id, method, wish.money, issuer));
         }
         self.standings.extend(ruling.map(|ruling| ruling.standing(&channel.id)));
+    }
+
+    /// How long an order of this candidate would live.
+    fn life(&self, candidate: &Candidate) -> Duration {
+        let at = self.candidates.iter().position(|c| c == candidate);
+        at.and_then(|at| self.lives.get(at)).copied().unwrap_or_default()
     }
 
     /// What is known before health is asked.
@@ -233,10 +265,26 @@ pub(crate) fn reason(plan: &Plan) -> String {
 }
 
 /// The record of a choice.
-pub(crate) fn choice(reason: String, plan: &Plan, rules: Vec<RuleNote>) -> Choice {
+pub(crate) fn choice(reason: String, plan: &Plan, field: Field<'_>) -> Choice {
     let order = plan.order.iter().take(Choice::KEPT).map(considered).collect();
-    let excluded = plan.excluded.iter().map(considered).collect();
-    Choice { reason, excluded, order, rules }
+    let excluded = plan.excluded.iter().map(considered).chain(field.unfit).collect();
+    Choice { reason, excluded, order, rules: field.notes }
+}
+
+fn unfit(channel: &Channel, method: Method, why: Unfit) -> Considered {
+    Considered::plain(channel.id.clone(), method, why.to_string())
+}
+
+/// A time for a person.
+struct Span(Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_secs() {
+            s if s >= 7_200 && s % 3_600 == 0 => write!(f, "{} h", s / 3_600),
+            s => write!(f, "{s} s"),
+        }
+    }
 }
 
 fn considered(weighed: &Weighed) -> Considered {

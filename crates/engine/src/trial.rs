@@ -15,6 +15,7 @@ use domain::{
 use resilience::{CellKey, Sent};
 use store::Filter;
 
+use crate::options::{Ask, Fit};
 use crate::routing::{Next, Route};
 use crate::{Engine, EngineError, NewPayment};
 
@@ -154,15 +155,16 @@ impl Engine {
             return Next::Nothing;
         };
         let flow: Flow = payment.terms.flow(method);
-        if !channel.capabilities.takes(method, flow, payment.money) {
+        let left = payment.expires_at.since(now);
+        let Fit::Fits(life) = channel.fit(Ask { method, flow, money: payment.money, left }) else {
             return Next::Nothing;
-        }
+        };
         let dice = self.parts.entropy.dice();
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
         let lane = board.lane(&CellKey { channel: channel.id.clone(), method }, now);
         board.given(Sent { lane, issuer: None, at: now }, dice);
         let choice = Choice::plain("pinned: synthetic");
-        Next::Route(Box::new(Route { channel: channel.clone(), method, choice }))
+        Next::Route(Box::new(Route { channel: channel.clone(), method, choice, life }))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 
 use domain::{ChannelId, Controls, Method, Override, Timestamp};
+use providers::Capabilities;
 use resilience::{Board, Cause, Cell, CellKey, HealthState, Lane};
 
 use crate::health::Journal;
@@ -13,8 +14,10 @@ use crate::{Channel, DeclineTurn, Engine, Turn};
 pub struct ChannelView {
     /// Its name.
     pub id: ChannelId,
-    /// The provider.
-    pub provider: &'static str,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// New payments a second that it can stand; `None` is no limit.
+    pub max_per_second: Option<f64>,
     /// A line for each method on it.
     pub methods: Vec<(Method, MethodView)>,
 }
@@ -169,7 +172,8 @@ impl Sight<'_> {
         methods.dedup();
         ChannelView {
             id: channel.id.clone(),
-            provider: channel.capabilities.provider,
+            capabilities: channel.capabilities.clone(),
+            max_per_second: channel.max_per_second,
             methods: methods.into_iter().map(|m| (m, self.method(&channel.id, m))).collect(),
         }
     }

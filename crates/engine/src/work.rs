@@ -306,7 +306,6 @@ fn refund_op(
         order: order_ref(attempt, payment),
         number: refund.number.clone(),
         amount: refund.amount,
-        reference: refund.reference.clone(),
         reason: refund.note.clone().unwrap_or_else(|| "refund".to_owned()),
         requested_at: refund.requested_at,
     }))

@@ -63,6 +63,9 @@ pub enum Command {
     /// Look at messages to merchants; send one again.
     #[command(subcommand)]
     Messages(MessagesCommand),
+    /// Fetch what a provider says that it settled, without a running gateway.
+    #[command(subcommand)]
+    Statements(StatementsCommand),
     /// Make API keys.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -157,6 +160,10 @@ pub struct SandboxArgs {
     /// The address that the written configuration serves the gateway on.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub gateway: SocketAddr,
+    /// A second account at this provider (alipay, wechatpay, stripe, unionpay, paypal), with keys
+    /// of its own and named like `alipay-spare`. Can be given several times.
+    #[arg(long, value_name = "PROVIDER")]
+    pub spare: Vec<sandbox::ProviderKind>,
     /// Where the written configuration sends merchant webhooks.
     #[arg(long, value_name = "URL")]
     pub webhook: Option<String>,
@@ -287,8 +294,15 @@ pub struct PaymentFilter {
 /// `evergate channels …`
 #[derive(Debug, Subcommand)]
 pub enum ChannelsCommand {
-    /// List channels with their health.
+    /// List channels with their health, or with what they can do.
     List {
+        /// Show what each channel can do instead: methods, amounts, expiry, closing, refunds,
+        /// numbers.
+        #[arg(long)]
+        capabilities: bool,
+        /// With --capabilities: read this configuration instead of asking a running gateway.
+        #[arg(long, value_name = "FILE", requires = "capabilities")]
+        config: Option<PathBuf>,
         /// Which server.
         #[command(flatten)]
         server: ServerArgs,
@@ -506,6 +520,30 @@ pub struct ProbeArgs {
     /// Only this channel.
     #[arg(long)]
     pub channel: Option<String>,
+}
+
+/// `evergate statements …`
+#[derive(Debug, Subcommand)]
+pub enum StatementsCommand {
+    /// Fetch what a provider settled on a day, verify it, and print its lines and sums: UnionPay.
+    Fetch(FetchArgs),
+}
+
+/// Options of `evergate statements fetch`.
+#[derive(Clone, Debug, Args)]
+pub struct FetchArgs {
+    /// The configuration file.
+    #[arg(long, short, env = "EVERGATE_CONFIG", default_value = "evergate.toml")]
+    pub config: PathBuf,
+    /// The channel.
+    #[arg(long)]
+    pub channel: String,
+    /// The day that it settles, such as 2026-11-24.
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = crate::statements::day)]
+    pub day: jiff::civil::Date,
+    /// Keep the provider's own file here too; an existing file is not replaced.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `evergate messages …`

@@ -19,6 +19,7 @@ pub mod probe;
 pub mod sandbox_command;
 pub mod serve;
 pub mod setup;
+pub mod statements;
 pub mod wire;
 
 /// Chooses the process's TLS provider. Safe to call again.

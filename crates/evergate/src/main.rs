@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, Parser as _};
 use evergate::args::{Cli, Command, ConfigCommand, KeysCommand};
 use evergate::client::Style;
 use evergate::lang::Lang;
-use evergate::{check, client, config, demo, keys, probe, sandbox_command, serve};
+use evergate::{check, client, config, demo, keys, probe, sandbox_command, serve, statements};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -64,6 +64,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Bank(command) => say(&client::bank(command, style).await?),
         Command::Messages(command) => say(&client::messages(command, style).await?),
+        Command::Statements(command) => say(&statements::run(command, style).await?),
         Command::Keys(KeysCommand::New { merchant, role }) => {
             say(&keys::new(&merchant, role, lang, cli.json)?);
         }

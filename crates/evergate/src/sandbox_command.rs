@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use sandbox::{Account, Options, Sandbox};
+use sandbox::{Account, Options, ProviderKind, Sandbox};
 use serde_json::json;
 
 use crate::args::SandboxArgs;
@@ -25,11 +25,18 @@ pub async fn run(args: &SandboxArgs, lang: Lang, as_json: bool) -> Result<()> {
     let mut options = Options::demo(args.seed);
     options.bind = args.bind;
     options.time_scale = args.time_scale;
+    add_spares(&mut options.accounts, args);
     let mut secrets = None;
     if let Some(dir) = &args.dir {
         let known = dir.join(ACCOUNTS).exists() && !args.force;
         if known {
-            options.accounts = read_accounts(&dir.join(ACCOUNTS))?;
+            let found = read_accounts(&dir.join(ACCOUNTS))?;
+            let missing = options.accounts.iter().find(|a| !found.iter().any(|f| f.name == a.name));
+            if let Some(missing) = missing.filter(|_| !args.spare.is_empty()) {
+                let file = dir.join(ACCOUNTS);
+                bail!("{} has no {}; --force makes new accounts", file.display(), missing.name);
+            }
+            options.accounts = found;
         } else {
             secrets = Some(write(dir, args, &options.accounts)?);
         }
@@ -38,9 +45,12 @@ pub async fn run(args: &SandboxArgs, lang: Lang, as_json: bool) -> Result<()> {
         .await
         .with_context(|| format!("cannot run the sandbox on {}", args.bind))?;
     sandbox.reveal_keys(args.bind.ip().is_loopback());
-    for channel in ["stripe-main", "paypal-main"] {
-        let notify = format!("http://{}/v1/notifications/{channel}", args.gateway);
-        sandbox.set_webhook(channel, &notify);
+    for account in sandbox.accounts() {
+        // The others are told with each order where its notifications go.
+        if matches!(account.provider, ProviderKind::Stripe | ProviderKind::Paypal) {
+            let notify = format!("http://{}/v1/notifications/{}", args.gateway, account.name);
+            sandbox.set_webhook(&account.name, &notify);
+        }
     }
     if let Some(name) = &args.scenario {
         sandbox.load_scenario(&crate::demo::load_scenario(name)?);
@@ -49,6 +59,18 @@ pub async fn run(args: &SandboxArgs, lang: Lang, as_json: bool) -> Result<()> {
     crate::serve::wait_for_a_signal().await?;
     sandbox.shutdown().await;
     Ok(())
+}
+
+/// Puts a second account after the first of its provider, so that it comes next in the
+/// merchant's order of channels.
+fn add_spares(accounts: &mut Vec<Account>, args: &SandboxArgs) {
+    for &provider in &args.spare {
+        let Some(main) = accounts.iter().position(|a| a.provider == provider) else { continue };
+        let name = accounts[main].name.replace("-main", "-spare");
+        if !accounts.iter().any(|a| a.name == name) {
+            accounts.insert(main + 1, Account::generate(provider, &name, args.seed));
+        }
+    }
 }
 
 /// The secrets that are shown once.

@@ -138,6 +138,7 @@ impl Setup<'_> {
                 let _ = write!(
                     text,
                     "provider = \"unionpay\"\nbase_url = \"{base}/gateway/api\"\n\
+                     file_url = \"{base}/gateway/api/filedownload\"\n\
                      environment = \"test\"\nmer_id = \"{mer_id}\"\n\
                      return_url = \"https://shop.example/thanks\"\n"
                 );

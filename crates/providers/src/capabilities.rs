@@ -42,6 +42,8 @@ pub struct Capabilities {
     pub refund_number: NumberRule,
     /// What it tells unasked.
     pub notifications: Notifications,
+    /// Codes of an order that only a person can settle with the provider.
+    pub person_codes: &'static [&'static str],
     /// Rows of this table that no document or experiment has confirmed.
     pub unverified: &'static [Row],
 }
@@ -144,6 +146,9 @@ pub enum Closing {
     /// There is no close call, and none is needed: the customer only approves, and money moves
     /// by a capture of ours, which a closed attempt never makes (PayPal).
     NeverCaptured,
+    /// There is nothing to close at a bank: the ledger ends what it expects, and money that comes
+    /// all the same is booked, and honoured or given back (rules 2 and 6).
+    LedgerOnly,
 }
 
 impl Closing {
@@ -153,6 +158,7 @@ impl Closing {
             Closing::Proven => "proven",
             Closing::LapseOnly => "lapse_only",
             Closing::NeverCaptured => "never_captured",
+            Closing::LedgerOnly => "ledger_only",
         }
     }
 }
@@ -283,6 +289,7 @@ impl Capabilities {
             refund_number: number,
             notifications: Notifications { payments: true, refunds: true, states_amount: true },
             pay_within: None,
+            person_codes: &[],
             unverified: &[],
         }
     }
@@ -334,6 +341,7 @@ impl Capabilities {
             query_schedule: self.query_schedule.clone(),
             not_found: self.not_found,
             refunds: self.refunds,
+            person_codes: self.person_codes.iter().map(|&code| code.to_owned()).collect(),
         }
     }
 }

@@ -21,6 +21,7 @@ mod crypto;
 mod driver;
 mod paypal;
 mod seam;
+mod statement;
 mod stripe;
 mod table;
 mod unionpay;
@@ -41,6 +42,10 @@ pub use driver::{
 };
 pub use paypal::PaypalSettings;
 pub use seam::*;
+pub use statement::{
+    LineKind, LineMistake, Original, Place, STATEMENT_BYTES_MAX, STATEMENT_TIMEOUT, Statement,
+    StatementError, StatementLine, Statements, Totals,
+};
 pub use stripe::StripeSettings;
 pub use unionpay::{Environment, UnionPaySettings};
 pub use wechatpay::WechatPaySettings;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::{Answer, Notice, Operation, Timestamp};
 
-use crate::Capabilities;
+use crate::{Capabilities, Statements};
 
 /// A provider's codec for one configured channel.
 pub trait Provider: Send + Sync {
@@ -33,6 +33,11 @@ pub trait Provider: Send + Sync {
 
     /// What to answer a notification with, so that the provider stops (or goes on) sending.
     fn acknowledge(&self, accepted: bool) -> Acknowledgement;
+
+    /// How the provider's statements are asked for and read, where that is known.
+    fn statements(&self) -> Option<&dyn Statements> {
+        None
+    }
 
     /// Names the account at the provider, for people and to tell one from another: orders that
     /// were made under one account cannot be asked about under another.

@@ -298,6 +298,19 @@ impl Account {
         Self::new(name, ProviderKind::Paypal, AccountKeys::Paypal(keys))
     }
 
+    /// An account at a provider with fresh keys; `seed` and the name decide its ids. Several at
+    /// one provider are as separate as those of several merchants.
+    #[must_use]
+    pub fn generate(provider: ProviderKind, name: &str, seed: u64) -> Self {
+        match provider {
+            ProviderKind::Alipay => Self::generate_alipay(name, seed),
+            ProviderKind::WechatPay => Self::generate_wechatpay(name, seed),
+            ProviderKind::Stripe => Self::generate_stripe(name, seed, None),
+            ProviderKind::UnionPay => Self::generate_unionpay(name, seed),
+            ProviderKind::Paypal => Self::generate_paypal(name, seed),
+        }
+    }
+
     fn new(name: &str, provider: ProviderKind, keys: AccountKeys) -> Self {
         Self { name: name.to_owned(), provider, keys }
     }

@@ -70,6 +70,14 @@ pub enum OperatorAct {
         /// Why.
         reason: String,
     },
+    /// Puts a configuration in force, in stages, in which this channel has a key that its
+    /// provider does not know; the provider is not asked first.
+    PushWrongKey {
+        /// The channel.
+        channel: String,
+        /// Why, in the words of the history.
+        reason: String,
+    },
     /// Puts a channel back into service.
     Enable {
         /// The channel.
@@ -86,6 +94,9 @@ pub struct Shoppers {
     /// How many of a hundred prefer a method; methods that are not named share the rest as usual.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub prefer: BTreeMap<String, u32>,
+    /// Methods that every shopper takes when nothing else is left, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
 }
 
 impl Shoppers {
@@ -123,14 +134,16 @@ pub struct Step {
 }
 
 /// The scenarios that come with the sandbox, by name.
-const EMBEDDED: [(&str, &str); 9] = [
+const EMBEDDED: [(&str, &str); 11] = [
     ("alipay-outage", include_str!("../scenarios/alipay-outage.toml")),
     ("brownout", include_str!("../scenarios/brownout.toml")),
     ("wechat-hang", include_str!("../scenarios/wechat-hang.toml")),
     ("notifications-lost", include_str!("../scenarios/notifications-lost.toml")),
     ("unionpay-night", include_str!("../scenarios/unionpay-night.toml")),
     ("expired-certificate", include_str!("../scenarios/expired-certificate.toml")),
+    ("wrong-key", include_str!("../scenarios/wrong-key.toml")),
     ("paypal-token-outage", include_str!("../scenarios/paypal-token-outage.toml")),
+    ("offline", include_str!("../scenarios/offline.toml")),
     ("all-down", include_str!("../scenarios/all-down.toml")),
     ("calm", include_str!("../scenarios/calm.toml")),
 ];

@@ -9,9 +9,19 @@ use resilience::Cause;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::capability_view::CapabilitiesView;
 use crate::channels::OverrideView;
 use crate::time::rfc3339;
 use crate::view::MethodName;
+
+/// How much of a channel is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Show {
+    /// How it is.
+    Health,
+    /// That, and what it can do.
+    Capabilities,
+}
 
 /// A channel and how it is.
 #[derive(Serialize, ToSchema)]
@@ -21,6 +31,9 @@ pub(crate) struct ChannelStatus {
     id: String,
     /// The provider.
     provider: &'static str,
+    /// What it can do; only where `capabilities=true` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capabilities: Option<CapabilitiesView>,
     /// A line for each method on it.
     methods: Vec<MethodStatus>,
 }
@@ -181,11 +194,13 @@ pub(crate) struct SickIssuerStatus {
 }
 
 impl ChannelStatus {
-    pub(crate) fn of(view: ChannelView) -> ChannelStatus {
+    pub(crate) fn of(view: &ChannelView, show: Show) -> ChannelStatus {
         let methods = view.methods.iter().map(|(method, view)| MethodStatus::of(*method, view));
+        let capabilities = || CapabilitiesView::of(&view.capabilities, view.max_per_second);
         ChannelStatus {
             id: view.id.to_string(),
-            provider: view.provider,
+            provider: view.capabilities.provider,
+            capabilities: (show == Show::Capabilities).then(capabilities),
             methods: methods.collect(),
         }
     }

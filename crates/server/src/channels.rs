@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::Uri;
 use domain::{ChannelId, Method, Override, Timestamp};
 use serde::Serialize;
@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::body::JsonBody;
-use crate::channel_view::{ChannelStatus, FleetStatus};
+use crate::channel_view::{ChannelStatus, FleetStatus, Show};
 use crate::fields::{self, Fields, Text};
 use crate::params::ChannelInPath;
 use crate::problem::{Problem, ProblemDocument};
@@ -69,10 +69,11 @@ impl OverrideView {
     }
 }
 
-fn channels(state: &Shared) -> Json<Channels> {
+fn channels(state: &Shared, show: Show) -> Json<Channels> {
+    let channels = state.engine.channels();
     Json(Channels {
         controls_version: state.engine.controls().version,
-        channels: state.engine.channels().into_iter().map(ChannelStatus::of).collect(),
+        channels: channels.iter().map(|channel| ChannelStatus::of(channel, show)).collect(),
         fleet: FleetStatus::of(&state.engine.fleet()),
     })
 }
@@ -80,13 +81,32 @@ fn channels(state: &Shared) -> Json<Channels> {
 /// List the channels with their health and overrides.
 #[utoipa::path(
     get, path = "/v1/channels", tag = "channels", operation_id = "list_channels",
+    params(ShowParams),
     responses(
         (status = 200, body = Channels),
         (status = "4XX", content_type = "application/problem+json", body = ProblemDocument),
     ),
 )]
-pub(crate) async fn list(State(state): State<Shared>, _caller: Caller) -> Json<Channels> {
-    channels(&state)
+pub(crate) async fn list(
+    State(state): State<Shared>,
+    _caller: Caller,
+    RawQuery(raw): RawQuery,
+) -> Result<Json<Channels>, Problem> {
+    let query = fields::query(raw.as_deref())?;
+    let mut fields = Fields::new(&query, &["capabilities"]);
+    let choices = [("true", Show::Capabilities), ("false", Show::Health)];
+    let show = fields.one_of("capabilities", &choices).unwrap_or(Show::Health);
+    fields.end()?;
+    Ok(channels(&state, show))
+}
+
+/// What to show of channels.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct ShowParams {
+    /// Also what each channel can do: amounts, expiry, refunds, closing, numbers.
+    capabilities: Option<bool>,
 }
 
 /// Why, and for how long.
@@ -133,7 +153,7 @@ pub(crate) async fn disable(
     caller.must_operate()?;
     let new = read_override(&body, channel, caller.name, state.engine.now())?;
     state.engine.disable(new).await?;
-    Ok(channels(&state))
+    Ok(channels(&state, Show::Health))
 }
 
 /// Reads what is to be in force, why and until when.
@@ -198,7 +218,7 @@ pub(crate) async fn prefer(
     caller.must_operate()?;
     let new = read_override(&body, channel, caller.name, state.engine.now())?;
     state.engine.prefer(new).await?;
-    Ok(channels(&state))
+    Ok(channels(&state, Show::Health))
 }
 
 /// End the preference for a channel, or for one method of it.
@@ -226,7 +246,7 @@ pub(crate) async fn release(
     let reason = fields.text("reason", &REASON).unwrap_or_default();
     fields.end()?;
     state.engine.release(&channel, method, &caller.name, &reason).await?;
-    Ok(channels(&state))
+    Ok(channels(&state, Show::Health))
 }
 
 /// Why.
@@ -271,7 +291,7 @@ pub(crate) async fn enable(
     let reason = fields.text("reason", &REASON).unwrap_or_default();
     fields.end()?;
     state.engine.enable(&channel, method, &caller.name, &reason).await?;
-    Ok(channels(&state))
+    Ok(channels(&state, Show::Health))
 }
 
 /// How much of the audit log.

@@ -15,6 +15,7 @@ mod app;
 mod auth;
 mod bank;
 mod body;
+mod capability_view;
 mod channel_view;
 mod channels;
 mod config_api;
@@ -49,6 +50,7 @@ pub mod workers;
 pub use accept::{Running, Server};
 pub use app::{App, openapi};
 pub use auth::{ApiKey, ApiKeys, BadKey, Role, generate_key, hash_key};
+pub use capability_view::capabilities_offline;
 pub use config_door::{
     ArmsView, ConfigChange, ConfigDoor, ConfigStatus, Difference, Draining, PlacedMistake, Refusal,
     Reloaded, RolloutEnd, RolloutView, TallyView, VersionText, VersionView, Who, Wish,

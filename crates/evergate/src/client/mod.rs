@@ -2,6 +2,7 @@
 
 mod api;
 mod bank;
+mod capabilities;
 mod config;
 mod route;
 mod show;
@@ -112,7 +113,17 @@ fn without_nulls(mut value: Value) -> Value {
 /// When the gateway refuses or does not answer.
 pub async fn channels(command: ChannelsCommand, style: Style) -> Result<String> {
     let (server, path, body) = match command {
-        ChannelsCommand::List { server } => {
+        ChannelsCommand::List { capabilities: true, config, server } => {
+            let told = match config {
+                Some(file) => capabilities::offline(&file)?,
+                None => {
+                    let query = [("capabilities", "true".to_owned())];
+                    api(&server)?.get("/v1/channels", &query).await?
+                }
+            };
+            return Ok(style.render(&told, capabilities::show));
+        }
+        ChannelsCommand::List { server, .. } => {
             let channels = api(&server)?.get("/v1/channels", &[]).await?;
             return Ok(style.render(&channels, show::channels));
         }

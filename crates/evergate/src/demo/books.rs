@@ -10,6 +10,8 @@ use domain::{
 use sandbox::BooksSnapshot;
 use serde::Serialize;
 
+use super::bank::Entry;
+
 /// What the comparison found. Every list holds one line for each finding.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Comparison {
@@ -119,6 +121,15 @@ struct Order {
 
 /// Compares both sets of books.
 pub fn compare(payments: &[Payment], books: &BooksSnapshot) -> Comparison {
+    compare_with(payments, books, &[])
+}
+
+/// The same with a bank's books beside the providers'.
+pub(super) fn compare_with(
+    payments: &[Payment],
+    books: &BooksSnapshot,
+    transfers: &[Entry],
+) -> Comparison {
     let mut found = Comparison::default();
     let by_id: BTreeMap<PaymentId, &Payment> = payments.iter().map(|p| (p.id, p)).collect();
     let mut orders: BTreeMap<&str, Order> = BTreeMap::new();
@@ -126,6 +137,9 @@ pub fn compare(payments: &[Payment], books: &BooksSnapshot) -> Comparison {
         let order = orders.entry(&entry.order_no).or_default();
         order.captured += entry.captured_minor;
         order.refunded += entry.refunded_minor;
+    }
+    for entry in transfers {
+        orders.entry(&entry.number).or_default().captured += entry.amount_minor;
     }
     let mut kept: BTreeMap<PaymentId, u32> = BTreeMap::new();
     for (number, order) in &orders {

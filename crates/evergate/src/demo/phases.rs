@@ -88,6 +88,7 @@ fn what(step: &Step, lang: Lang) -> String {
         Fault::Maintenance => ("close for maintenance", "停机维护"),
         Fault::TruncatedBody => ("break off answers", "应答中断"),
         Fault::LyingQuery => ("deny that orders are paid", "谎称订单未支付"),
+        Fault::WrongLine => ("state a wrong amount in their statement", "对账单中有错误金额"),
     };
     let share = match step.matches.probability {
         Some(p) => lang.pick(

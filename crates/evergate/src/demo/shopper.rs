@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use domain::{Method, PaymentId};
 use serde_json::{Value, json};
 
+use super::bank::Bank;
 use super::tally::{Ending, Tally};
 use super::till::{Purse, Till, TillAnswer};
 use super::traffic::{Card, Intent, Repeat, Visit};
@@ -24,6 +25,8 @@ pub(super) struct Town {
     pub(super) api: Api,
     /// The providers' pages.
     pub(super) till: Till,
+    /// Where shoppers make transfers.
+    pub(super) bank: Arc<Bank>,
     /// What has happened.
     pub(super) tally: Arc<Tally>,
     /// Makes order numbers of this run its own.
@@ -214,6 +217,10 @@ impl Town {
         let id = text(payment, "id");
         let mut payment = payment.clone();
         for turn in 0..=TRIES_AGAIN {
+            if payment["method"] == Method::BankTransfer.name() && self.bank.transfer(&payment) {
+                self.tally.paid();
+                return Ending::Paid;
+            }
             let on_card = payment["method"] == Method::Card.name();
             let card = (on_card && visit.card == Card::TypedRefused).then_some("4000000000000002");
             let purse = Purse { card, bank: bank_at(visit, &payment) };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use domain::ChannelId;
-use sandbox::{Fault, Sandbox, Scenario};
+use sandbox::{Account, Fault, MerchantMaterial, Sandbox, Scenario};
 use store::Store;
 use tempfile::TempDir;
 
@@ -25,6 +25,7 @@ use crate::setup::{Keys, Setup};
 pub const FAST_POLICY: &str = "\
 [policy]
 request_deadline_ms = 6000
+tries_per_request = 6
 lease_ms = 5000
 grace_ms = 500
 query_waits_ms = [700, 1500, 3000, 6000]
@@ -57,6 +58,8 @@ pub struct StageOptions {
     /// When the certificate of the fault `expired_certificate` runs out, from the start on; long
     /// ago when absent.
     pub certificate_ends: Option<Duration>,
+    /// Whether there is an account for transfers.
+    pub transfers: bool,
 }
 
 impl StageOptions {
@@ -65,6 +68,7 @@ impl StageOptions {
         let first = expiries.map(|step| step.at_s).reduce(f64::min);
         StageOptions {
             certificate_ends: first.map(Duration::from_secs_f64),
+            transfers: !scenario.shoppers.also.is_empty(),
             seed: args.seed,
             port: args.port,
             data: args.data.clone(),
@@ -88,6 +92,10 @@ pub struct Stage {
     /// The secret of an operator's key.
     pub operator_key: String,
     channels: Vec<ChannelId>,
+    /// The configuration that runs.
+    text: String,
+    /// What each channel signs or logs in with.
+    secrets: Vec<(String, MerchantMaterial)>,
     /// Deleted when the stage ends.
     _folder: Option<TempDir>,
 }
@@ -126,6 +134,8 @@ impl Stage {
         let (operator_key, operator) = key("operator");
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, port(options.port)?));
         let store = data.join("evergate.db");
+        let account = if options.transfers { super::bank::CHANNEL } else { "" };
+        let more = format!("{account}\n{}", options.settings);
         let text = Setup {
             bind,
             sandbox_url: &sandbox.base_url(),
@@ -135,9 +145,11 @@ impl Stage {
             webhook: Some((&receiver.url(), receiver.secret())),
             store: &store.to_string_lossy(),
             each_channel: FAST_CHANNEL,
-            more: options.settings,
+            more: &more,
         }
         .text(&mut Keys::Inline);
+        let secrets = sandbox.accounts().iter();
+        let secrets = secrets.map(|a| (a.name.clone(), a.merchant_material())).collect();
         let config = Config::parse(&text, &data).map_err(|found| {
             let mistakes = crate::config::Mistakes { file: "the demo's own".into(), found };
             anyhow!("{mistakes}")
@@ -159,6 +171,8 @@ impl Stage {
             api_key,
             operator_key,
             channels,
+            text,
+            secrets,
             _folder: folder,
         })
     }
@@ -193,6 +207,23 @@ impl Stage {
         let views = self.gateway.engine.channels();
         let methods = views.iter().filter(|v| v.id.as_str() == channel).flat_map(|v| &v.methods);
         methods.map(|(_, view)| view.health.name()).min_by_key(rank).unwrap_or("healthy")
+    }
+
+    /// The configuration that runs, but for a key of this channel that its provider does not
+    /// know; as it is where there is no such channel.
+    pub(super) fn with_wrong_key(&self, channel: &str) -> String {
+        let Some((name, material)) = self.secrets.iter().find(|(name, _)| name == channel) else {
+            return self.text.clone();
+        };
+        let stranger = match material {
+            MerchantMaterial::Alipay { .. } => Account::generate_alipay(name, 1),
+            MerchantMaterial::WechatPay { .. } => Account::generate_wechatpay(name, 1),
+            MerchantMaterial::Stripe { .. } => Account::generate_stripe("stranger", 1, None),
+            MerchantMaterial::UnionPay { .. } => Account::generate_unionpay(name, 1),
+            MerchantMaterial::Paypal { .. } => Account::generate_paypal("stranger", 1),
+        };
+        let (ours, theirs) = (secret(material), stranger.merchant_material());
+        self.text.replace(ours.trim_end(), secret(&theirs).trim_end())
     }
 
     /// What to try while it stays open.
@@ -238,6 +269,17 @@ impl Stage {
         self.gateway.shutdown().await?;
         self.sandbox.shutdown().await;
         Ok(())
+    }
+}
+
+/// What a channel signs or logs in with.
+fn secret(material: &MerchantMaterial) -> &str {
+    match material {
+        MerchantMaterial::Alipay { app_private_key_pem, .. } => app_private_key_pem,
+        MerchantMaterial::WechatPay { merchant_private_key_pem, .. }
+        | MerchantMaterial::UnionPay { merchant_private_key_pem, .. } => merchant_private_key_pem,
+        MerchantMaterial::Stripe { secret_key, .. } => secret_key,
+        MerchantMaterial::Paypal { client_secret, .. } => client_secret,
     }
 }
 

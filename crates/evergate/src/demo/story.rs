@@ -33,6 +33,23 @@ pub enum Happened {
         /// Why it was refused, if it was.
         refused: Option<String>,
     },
+    /// A configuration that an operator applied was tried.
+    Trial {
+        /// The channel that it touches.
+        channel: String,
+        /// From then.
+        from_s: f64,
+        /// Until then.
+        until_s: f64,
+        /// `live` or `rolled_back`.
+        state: String,
+        /// Calls that were made with the new settings.
+        calls: u64,
+        /// Of those, failed.
+        failed: u64,
+        /// Of those, done at once with the settings in force.
+        rescued: u64,
+    },
     /// A channel went out of service by itself.
     Out {
         /// Which.
@@ -78,6 +95,13 @@ pub enum Happened {
         /// Payments that went elsewhere because of the channel.
         elsewhere: u64,
     },
+    /// Customers paid by transfers from their bank accounts.
+    Transfers {
+        /// Transfers that were made.
+        made: u64,
+        /// Payments that were matched with one, from statements.
+        matched: u64,
+    },
     /// Customers agreed while a provider could not be asked to take their money.
     Approved {
         /// Where.
@@ -101,6 +125,8 @@ pub(super) struct Sources<'a> {
     pub(super) turns: &'a [Turn],
     /// What shoppers met.
     pub(super) tally: &'a Tally,
+    /// Transfers in the bank's books.
+    pub(super) transfers: u64,
     /// Certificates that had run out.
     pub(super) lapsed: Vec<(ChannelId, Lapsed)>,
     /// The start of the traffic by both clocks.
@@ -115,7 +141,19 @@ impl Sources<'_> {
         let steps = &self.scenario.steps;
         story.extend(steps.iter().filter_map(|step| self.bank(step)));
         story.extend(steps.iter().filter_map(|step| self.approved(step)).next());
+        story.extend(self.transferred());
         story
+    }
+
+    fn transferred(&self) -> Option<Happened> {
+        let by_transfer = |payment: &&Payment| match payment.state {
+            PaymentState::Paid { ordinal, .. } => {
+                payment.attempt(ordinal).is_some_and(|a| a.method == Method::BankTransfer)
+            }
+            _ => false,
+        };
+        let matched = self.payments.iter().filter(by_transfer).count() as u64;
+        (self.transfers > 0).then_some(Happened::Transfers { made: self.transfers, matched })
     }
 
     fn seconds(&self, at: Timestamp) -> f64 {
@@ -255,6 +293,23 @@ impl Happened {
                 (Lang::En, Some(why)) => format!("operator, refused: {en}: {why}"),
                 (Lang::Zh, Some(why)) => format!("操作员（被拒绝）：{zh}：{why}"),
             },
+            Happened::Trial { channel, from_s, until_s, state, calls, failed, rescued } => {
+                let (en, zh) = match state.as_str() {
+                    "rolled_back" => ("taken back by itself", "自动回滚"),
+                    _ => ("put in force", "生效"),
+                };
+                lang.pick(
+                    format!(
+                        "The configuration of {channel} that was applied at {from_s:.1} s was {en} \
+                         at {until_s:.1} s: {failed} of {calls} calls with it failed, and {rescued} \
+                         of those were done at once with the settings in force."
+                    ),
+                    format!(
+                        "{from_s:.1} s 应用的 {channel} 配置已于 {until_s:.1} s {zh}：用新配置的 \
+                         {calls} 次调用中 {failed} 次失败，其中 {rescued} 次随即用原配置完成。"
+                    ),
+                )
+            }
             Happened::Out { channel, from_s, until_s, cause, elsewhere } => {
                 let why = cause.map_or_else(String::new, |cause| because(cause, lang));
                 let (on, until) = match until_s {
@@ -308,6 +363,16 @@ impl Happened {
                     ),
                 )
             }
+            Happened::Transfers { made, matched } => lang.pick(
+                format!(
+                    "{made} customers were offered a bank transfer when nothing else was left and \
+                     made one; {matched} of them were matched with their payments, from statements."
+                ),
+                format!(
+                    "没有其他支付方式时，{made} 位客户改用银行转账付款；其中 {matched} \
+                     笔已按对账单匹配到支付单。"
+                ),
+            ),
             Happened::Approved { channel, approved, captured, last_after_s } => lang.pick(
                 format!(
                     "{approved} customers agreed at {channel} while it could not be asked to take \

@@ -98,7 +98,11 @@ pub enum Repeat {
 
 /// How many of a hundred shoppers prefer a method, in the order of the draw.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Mix(Vec<(Method, f64)>);
+pub struct Mix {
+    shares: Vec<(Method, f64)>,
+    /// Whether everybody transfers from a bank account when nothing else is left.
+    transfers: bool,
+}
 
 /// Of a hundred shoppers, on a usual day.
 const USUAL: [(Method, f64); 5] = [
@@ -120,18 +124,23 @@ impl Mix {
             let names: Vec<&str> = USUAL.iter().map(|(method, _)| method.name()).collect();
             bail!("shoppers.prefer: `{stranger}` is none of {}", names.join(", "));
         }
+        let transfer = Method::BankTransfer.name();
+        if let Some(stranger) = shoppers.also.iter().find(|name| *name != transfer) {
+            bail!("shoppers.also: `{stranger}` is not {transfer}, which is all that it may name");
+        }
+        let transfers = !shoppers.also.is_empty();
         let said = |method: Method| shoppers.prefer.get(method.name()).copied().map(f64::from);
         let left = 100.0 - USUAL.iter().filter_map(|(method, _)| said(*method)).sum::<f64>();
         let usual: f64 = USUAL.iter().filter(|(m, _)| said(*m).is_none()).map(|(_, s)| s).sum();
         let share = |(method, share): &(Method, f64)| {
             (*method, said(*method).unwrap_or(share * left / usual.max(1.0)))
         };
-        Ok(Mix(USUAL.iter().map(share).collect()))
+        Ok(Mix { shares: USUAL.iter().map(share).collect(), transfers })
     }
 
     fn draw(&self, rng: &mut ChaCha8Rng) -> Method {
         let mut draw = percent(rng);
-        for (method, share) in &self.0 {
+        for (method, share) in &self.shares {
             if draw < *share {
                 return *method;
             }
@@ -233,7 +242,15 @@ fn methods(rng: &mut ChaCha8Rng, mix: &Mix) -> Vec<Method> {
         UnionPay => (Alipay, 25.0),
         _ => (Alipay, 60.0),
     };
-    if percent(rng) < alone { vec![preferred] } else { vec![preferred, second] }
+    let mut methods = vec![preferred];
+    if percent(rng) >= alone {
+        methods.push(second);
+    }
+    // The account takes yuan only.
+    if mix.transfers && preferred != Paypal {
+        methods.push(Method::BankTransfer);
+    }
+    methods
 }
 
 /// The big ones, about as often as people have accounts there.
@@ -299,14 +316,15 @@ mod tests {
     fn a_scenario_says_who_comes_and_the_others_share_the_rest() {
         let mix = |prefer: &[(&str, u32)]| {
             let prefer = prefer.iter().map(|(name, share)| ((*name).to_owned(), *share));
-            Mix::of(&Shoppers { prefer: prefer.collect() })
+            Mix::of(&Shoppers { prefer: prefer.collect(), ..Shoppers::default() })
         };
         let night = mix(&[("union_pay", 55)]).unwrap();
-        let share = |method| night.0.iter().find(|(m, _)| *m == method).unwrap().1;
+        let share = |method| night.shares.iter().find(|(m, _)| *m == method).unwrap().1;
         assert_eq!((share(Method::UnionPay), share(Method::Alipay)), (55.0, 23.0));
-        assert_eq!(mix(&[]).unwrap().0, USUAL);
+        assert_eq!(mix(&[]).unwrap().shares, USUAL);
         assert!(
-            (mix(&[("card", 100)]).unwrap().0.iter().map(|(_, s)| s).sum::<f64>() - 100.0).abs()
+            (mix(&[("card", 100)]).unwrap().shares.iter().map(|(_, s)| s).sum::<f64>() - 100.0)
+                .abs()
                 < 1e-9
         );
         let error = mix(&[("unionpay", 5)]).unwrap_err().to_string();

@@ -50,6 +50,18 @@ fn change(path: &str, from: Option<&Value>, to: Option<&Value>) -> ConfigChange 
     }
 }
 
+/// A channel whose keys differ although its settings read the same: a file, a variable or
+/// a program gives another one.
+pub(super) fn rekeyed(channel: &str) -> ConfigChange {
+    ConfigChange {
+        path: format!("channels.{channel} (keys)"),
+        kind: "changed",
+        from: Some(CHANGED.to_owned()),
+        to: Some(CHANGED.to_owned()),
+        live: true,
+    }
+}
+
 /// Whether a setting counts at once.
 pub(super) fn is_live(path: &str) -> bool {
     let first = path.split(['.', '[']).next().unwrap_or(path);

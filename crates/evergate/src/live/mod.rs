@@ -28,8 +28,8 @@ use engine::Engine;
 use incidents::desk::Signals;
 use providers::{Driver, SettingError};
 use server::{
-    ApiKeys, ConfigDoor, ConfigStatus, Difference, Endpoints, PlacedMistake, Refusal, Reloaded,
-    RolloutEnd, VersionText, VersionView, Who, Wish,
+    ApiKeys, ConfigChange, ConfigDoor, ConfigStatus, Difference, Endpoints, PlacedMistake, Refusal,
+    Reloaded, RolloutEnd, VersionText, VersionView, Who, Wish,
 };
 use store::{AuditLine, NewVersion, VersionState, Versions};
 use tokio::sync::OwnedMutexGuard;
@@ -166,7 +166,11 @@ impl Live {
             })
         });
         let found: Vec<Mistake> = strangers.collect();
-        if found.is_empty() { Ok(()) } else { Err(mistakes(found)) }
+        if !found.is_empty() {
+            return Err(mistakes(found));
+        }
+        let new = next.new_channels(self.running.load().is_news());
+        self.parts.driver.can_take(&new).map_err(|error| no_client(next, &error))
     }
 
     /// Puts a configuration in force at once. What signs is the new one from the next call on;
@@ -174,17 +178,9 @@ impl Live {
     fn put_in_force(&self, next: Loaded) -> Result<Reloaded, Refusal> {
         let running = self.running.load_full();
         let until = self.now() + next.changes().overlap();
-        let is_new = |channel: &load::LoadedChannel| {
-            running.channel(&channel.built.id).is_none_or(|old| old.mark != channel.mark)
-        };
-        let new = next.new_channels(is_new);
-        self.parts.driver.set_channels(&new, until).map_err(|error| {
-            mistakes(vec![next.config.placed(SettingError {
-                field: format!("channels.{}", error.channel),
-                rule: error.to_string(),
-                fix: "install the system's TLS certificates, or set `ca_file`".to_owned(),
-            })])
-        })?;
+        let new = next.new_channels(running.is_news());
+        let taken = self.parts.driver.set_channels(&new, until);
+        taken.map_err(|error| no_client(&next, &error))?;
         let channels: Vec<String> = new.iter().map(|new| new.id.to_string()).collect();
         let sections = self.sections(&running, &next);
         self.follow(next);
@@ -441,6 +437,23 @@ impl Loaded {
         diff::table(self.config.source.text.expose())
     }
 
+    /// Whether a channel of another configuration differs from ours in anything that its codec
+    /// or its connections are made from.
+    fn is_news(&self) -> impl Fn(&load::LoadedChannel) -> bool {
+        |channel| self.channel(&channel.built.id).is_none_or(|old| old.mark != channel.mark)
+    }
+
+    /// Channels whose settings read the same while a key that they name does not.
+    fn rekeyed(&self, next: &Loaded) -> Vec<ConfigChange> {
+        let (old, new, is_news) = (self.table(), next.table(), self.is_news());
+        let is_same = |channel: &&load::LoadedChannel| {
+            let id = channel.built.id.as_str();
+            is_news(channel) && diff::channel(&old, id) == diff::channel(&new, id)
+        };
+        let rekeyed = next.channels.iter().filter(is_same);
+        rekeyed.map(|channel| diff::rekeyed(channel.built.id.as_str())).collect()
+    }
+
     /// The channels on which a change to `next` is tried: those of whose settings or keys
     /// something is new, and all of them when the way of every payment may change.
     fn touched(&self, next: &Loaded) -> Vec<ChannelId> {
@@ -453,11 +466,19 @@ impl Loaded {
         let ranked = both(self, next) != both(next, self);
         let fees = self.config.guide.fees != next.config.guide.fees;
         let all = section("routing") || section("policy") || fees || ranked;
-        let is_new = |channel: &&load::LoadedChannel| {
-            all || self.channel(&channel.built.id).is_none_or(|old| old.mark != channel.mark)
-        };
-        next.channels.iter().filter(is_new).map(|c| c.built.id.clone()).collect()
+        let is_news = self.is_news();
+        let is_touched = |channel: &&load::LoadedChannel| all || is_news(channel);
+        next.channels.iter().filter(is_touched).map(|c| c.built.id.clone()).collect()
     }
+}
+
+/// No HTTP client can be made for a channel.
+fn no_client(next: &Loaded, error: &providers::DriverError) -> Refusal {
+    mistakes(vec![next.config.placed(SettingError {
+        field: format!("channels.{}", error.channel),
+        rule: error.to_string(),
+        fix: "install the system's TLS certificates, or set `ca_file`".to_owned(),
+    })])
 }
 
 /// Reads something off the threads that serve.
@@ -496,9 +517,11 @@ impl ConfigDoor for Live {
     async fn diff(&self, text: &str) -> Result<Difference, Refusal> {
         let next = self.prepare(text.to_owned()).await?;
         let running = self.running.load_full();
+        let mut changes = diff::changes(&running.table(), &next.table());
+        changes.extend(running.rekeyed(&next));
         Ok(Difference {
             based_on: self.state().version,
-            changes: diff::changes(&running.table(), &next.table()),
+            changes,
             touched: running.touched(&next).iter().map(ToString::to_string).collect(),
         })
     }

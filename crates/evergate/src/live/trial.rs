@@ -16,7 +16,7 @@ use tokio::sync::{Notify, OwnedMutexGuard};
 use super::{Live, Loaded};
 
 /// How often it is looked how a version fares.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(50);
 /// How often the end of a trial is tried to be written down.
 const TRIES: usize = 30;
 /// How long a rollback waits for the trial to have ended.
@@ -282,6 +282,7 @@ impl Task {
         let until = self.live.now() + self.next.config.changes.overlap();
         let channels = self.live.arms(&self.touched);
         self.live.is_in_force(self.version);
+        self.live.parts.signals.settle("rolled_back");
         self.live.parts.driver.keep_tried(until);
         self.live.follow(Loaded::clone(&self.next));
         let end = RolloutEnd { version: self.version, state: "live", cause: None, channels };

@@ -79,7 +79,7 @@ fn paid_on(report: &Value, channel: &str) -> u64 {
 
 #[test]
 fn in_a_banks_night_its_customers_are_led_elsewhere_and_others_go_on() {
-    let report = story("unionpay-night", "3", "20");
+    let report = story("unionpay-night", "3", "15");
     let stated = happened(&report, "operator");
     assert_eq!(stated["refused"], Value::Null, "{stated:#}");
     let night = happened(&report, "bank");
@@ -91,7 +91,7 @@ fn in_a_banks_night_its_customers_are_led_elsewhere_and_others_go_on() {
 
 #[test]
 fn what_was_agreed_while_paypal_gave_no_token_is_taken_afterwards() {
-    let report = story("paypal-token-outage", "3", "20");
+    let report = story("paypal-token-outage", "3", "15");
     let agreed = happened(&report, "approved");
     assert_eq!(agreed["channel"], "paypal-main");
     assert_eq!(agreed["approved"], agreed["captured"], "{agreed:#}");
@@ -101,7 +101,7 @@ fn what_was_agreed_while_paypal_gave_no_token_is_taken_afterwards() {
 
 #[test]
 fn a_certificate_that_ran_out_is_named_and_payments_go_elsewhere() {
-    let report = story("expired-certificate", "3", "20");
+    let report = story("expired-certificate", "3", "15");
     let told = happened(&report, "certificate");
     assert_eq!(told["channel"], "unionpay-main");
     let text = told["certificate"].as_str().expect("words");
@@ -109,6 +109,31 @@ fn a_certificate_that_ran_out_is_named_and_payments_go_elsewhere() {
     assert!(told["answers"].as_u64().is_some_and(|n| n > 0), "{told:#}");
     assert!(told["elsewhere"].as_u64().is_some_and(|n| n > 0), "{told:#}");
     assert!(paid_on(&report, "unionpay-main") > 0, "{report:#}");
+}
+
+#[test]
+fn a_wrong_key_that_an_operator_pushes_is_taken_back_and_loses_nobody() {
+    let report = story("wrong-key", "3", "15");
+    let pushed = happened(&report, "operator");
+    assert_eq!(pushed["refused"], Value::Null, "{pushed:#}");
+    let trial = happened(&report, "trial");
+    assert_eq!(
+        (&trial["channel"], &trial["state"]),
+        (&"stripe-main".into(), &"rolled_back".into())
+    );
+    let count = |name: &str| trial[name].as_u64().unwrap_or_else(|| panic!("{name}: {trial:#}"));
+    assert!(count("failed") > 0 && count("rescued") == count("failed"), "{trial:#}");
+    assert_eq!(report["no_channel_left"], 0, "{report:#}");
+    assert!(paid_on(&report, "stripe-main") > 0, "{report:#}");
+}
+
+#[test]
+fn when_nothing_online_works_transfers_are_made_and_matched() {
+    let report = story("offline", "3", "15");
+    let transfers = happened(&report, "transfers");
+    assert!(transfers["made"].as_u64().is_some_and(|n| n > 0), "{transfers:#}");
+    assert_eq!(transfers["made"], transfers["matched"], "{transfers:#}");
+    assert_eq!(transfers["made"], paid_on(&report, "bank-main"), "{report:#}");
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
 
+mod accounts;
 mod alerts;
 mod bank;
+mod capabilities;
 mod changes;
 mod check;
 mod commands;
@@ -13,4 +15,5 @@ mod demo;
 mod routing;
 mod service;
 mod signals;
+mod statements;
 mod support;

@@ -108,6 +108,11 @@ pub(crate) struct Town {
 impl Town {
     /// Starts the sandbox; messages go to `webhook`, signed with `secret`.
     pub(crate) fn start(webhook: &str, secret: &str) -> Town {
+        Town::start_with(webhook, secret, &[])
+    }
+
+    /// The same with more options of the sandbox.
+    pub(crate) fn start_with(webhook: &str, secret: &str, more: &[&str]) -> Town {
         evergate::init();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let dir = folder.path().join("sandbox");
@@ -128,7 +133,8 @@ impl Town {
             "--time-scale",
             "0.01",
         ]);
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
+        let mut child =
+            command.args(more).stdout(Stdio::piped()).spawn().expect("the binary starts");
         let mut line = String::new();
         let out = child.stdout.take().expect("it is piped");
         BufReader::new(out).read_line(&mut line).expect("it tells its keys");

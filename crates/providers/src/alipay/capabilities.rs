@@ -41,6 +41,7 @@ pub(super) fn table() -> Capabilities {
         refund_number: NumberRule::new(1, 64, "_", Unique::Payment),
         notifications: Notifications { payments: true, refunds: true, states_amount: true },
         pay_within: None,
+        person_codes: &[],
         unverified: &[],
     }
 }

@@ -1,6 +1,7 @@
 //! The offline channel `bank`: transfers to an account of the merchant's, told by its statements.
 
-pub(crate) mod reference;
+pub(crate) mod capabilities;
+mod reference;
 mod settings;
 pub mod statement;
 mod virtual_account;

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use domain::{Answer, Bilingual, Currency, Flow, Method, Money, Notice, Operation, Timestamp};
+use domain::{Answer, Bilingual, Currency, Money, Notice, Operation, Timestamp};
 use serde::Deserialize;
 
 use super::VirtualAccounts;
 use super::statement::Format;
 use crate::config::Mistakes;
 use crate::{
-    Acknowledgement, AmountLimits, CallLimits, Capabilities, Closing, Delivery, ExpiryLimits,
-    Forged, Notifications, NumberRule, Provider, Reply, Resend, Roots, Stamp, Step, Unique,
-    Unsupported, Verdict,
+    Acknowledgement, CallLimits, Capabilities, Delivery, Forged, Provider, Reply, Roots, Stamp,
+    Step, Unsupported, Verdict,
 };
 
 /// One account at a bank. It has no address: nothing is called, and its statements are its
@@ -174,7 +173,13 @@ impl BankSettings {
             max_per_second: None,
             roots: Roots::None,
         };
-        (Offline { capabilities: self.capabilities(), account: self.account.clone() }, limits)
+        (
+            Offline {
+                capabilities: super::capabilities::table(self),
+                account: self.account.clone(),
+            },
+            limits,
+        )
     }
 
     fn check(&self, mistakes: &mut Mistakes) {
@@ -254,37 +259,6 @@ impl BankSettings {
                 "the first serial number is above the last",
                 "write it as [first, last]",
             );
-        }
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        let minutes = |m: u64| Duration::from_secs(m * 60);
-        let number = NumberRule::new(1, 64, "", Unique::Account);
-        let (least, most) = (self.amount_min_minor, self.amount_max_minor);
-        Capabilities {
-            provider: "bank",
-            methods: vec![(Method::BankTransfer, Flow::Presented)],
-            amounts: AmountLimits::same(&self.currencies, least, most),
-            expiry: ExpiryLimits {
-                told: true,
-                shortest: Duration::ZERO,
-                longest: None,
-                granularity: Duration::from_secs(1),
-            },
-            pay_within: Some(self.pay_within()),
-            // Imports tell the engine at once; these questions are for when that word was lost.
-            query_schedule: domain::Schedule {
-                waits: vec![minutes(10), minutes(30), minutes(60)],
-                then_every: minutes(180),
-            },
-            resend_create: Resend::WhileOpen,
-            closing: Closing::Proven,
-            not_found: domain::NotFound::default(),
-            refunds: domain::RefundLimits::default(),
-            order_number: number,
-            refund_number: number,
-            notifications: Notifications { payments: false, refunds: false, states_amount: false },
-            unverified: &[],
         }
     }
 }

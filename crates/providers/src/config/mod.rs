@@ -280,7 +280,12 @@ impl Common<'_> {
         }
     }
 
-    fn url(&self, field: &str, text: &str, mistakes: &mut Mistakes) -> Option<reqwest::Url> {
+    pub(crate) fn url(
+        &self,
+        field: &str,
+        text: &str,
+        mistakes: &mut Mistakes,
+    ) -> Option<reqwest::Url> {
         let Some(url) = reqwest::Url::parse(text).ok().filter(|u| u.has_host()) else {
             mistakes.add(field, "it is not an absolute URL", "write it like `https://host/path`");
             return None;

@@ -32,7 +32,10 @@ pub use witness::Unread;
 
 use slot::{Channel, Counted, Slot, is_ours};
 
-use crate::{Cause, Provider, Reply, Request, Response, Stamp, Step, Verdict};
+use crate::{
+    Cause, Provider, Reply, Request, Response, STATEMENT_BYTES_MAX, STATEMENT_TIMEOUT, Stamp,
+    Statement, StatementError, Step, Verdict,
+};
 
 /// Gives the time. Only the binary and tests make one.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -149,6 +152,14 @@ impl Driver {
             }
         });
         Ok(())
+    }
+
+    /// Whether an HTTP client can be made for each of these, before anything depends on it.
+    ///
+    /// # Errors
+    /// When one cannot.
+    pub fn can_take(&self, new: &[NewChannel]) -> Result<(), DriverError> {
+        self.ready(new).map(drop)
     }
 
     fn ready(&self, new: &[NewChannel]) -> Result<Vec<(ChannelId, Arc<Channel>)>, DriverError> {
@@ -277,6 +288,31 @@ impl Driver {
         )
         .record(began.elapsed().as_secs_f64());
         answer
+    }
+
+    /// Fetches the statement of a day. It moves no money, takes minutes at most, and counts
+    /// against none of the channel's calls.
+    ///
+    /// # Errors
+    /// When there is none, or it does not prove itself, or cannot be read.
+    pub async fn statement(
+        &self,
+        id: &ChannelId,
+        day: jiff::civil::Date,
+    ) -> Result<Statement, StatementError> {
+        let slot = self.channels.load().get(id).cloned();
+        let channel = slot.as_ref().and_then(|slot| slot.usual());
+        let channel = channel.ok_or(StatementError::Unsupported("an unknown channel"))?;
+        let provider = channel.codec.capabilities().provider;
+        let statements = channel.codec.statements().ok_or(StatementError::Unsupported(provider))?;
+        let request = statements.request(day, &self.stamp());
+        let deadline = Instant::now() + STATEMENT_TIMEOUT;
+        let fetched = within(deadline, exchange(&channel.line.http, request, STATEMENT_BYTES_MAX));
+        match fetched.await {
+            Some(Reply::Answered(response)) => statements.read(day, &response, (self.clock)()),
+            Some(Reply::NotSent(cause) | Reply::Unanswered(cause)) => Err(cause.into()),
+            None => Err(StatementError::Silent("the time for it is over".to_owned())),
+        }
     }
 
     async fn answer(&self, id: &ChannelId, op: &Operation, until: Timestamp) -> Answer {
@@ -491,7 +527,7 @@ fn carrying(request: &Request, token: &crate::Secret) -> Request {
 }
 
 async fn whole(deadline: Instant, http: &reqwest::Client, request: Request) -> Reply {
-    let reply = within(deadline, exchange(http, request)).await;
+    let reply = within(deadline, exchange(http, request, ANSWER_BYTES_MAX)).await;
     reply.unwrap_or_else(|| unanswered("timeout", "no whole answer came within the call's time"))
 }
 
@@ -558,7 +594,7 @@ async fn within<T>(deadline: Instant, future: impl Future<Output = T>) -> Option
 }
 
 /// One request and its whole answer.
-async fn exchange(http: &reqwest::Client, request: Request) -> Reply {
+async fn exchange(http: &reqwest::Client, request: Request, bytes_max: usize) -> Reply {
     let mut builder = http.request(request.method, &request.url);
     for (name, value) in &request.headers {
         builder = builder.header(*name, value);
@@ -571,10 +607,10 @@ async fn exchange(http: &reqwest::Client, request: Request) -> Reply {
         Ok(response) => response,
         Err(error) => return cause::reply(&error),
     };
-    read(response).await
+    read(response, bytes_max).await
 }
 
-async fn read(mut response: reqwest::Response) -> Reply {
+async fn read(mut response: reqwest::Response, bytes_max: usize) -> Reply {
     let status = response.status().as_u16();
     let headers = response.headers().iter().filter_map(|(name, value)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
@@ -583,8 +619,9 @@ async fn read(mut response: reqwest::Response) -> Reply {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > ANSWER_BYTES_MAX => {
-                return unanswered("too_large", "the answer is larger than 1 MiB");
+            Ok(Some(chunk)) if body.len() + chunk.len() > bytes_max => {
+                let detail = format!("the answer is larger than {} MiB", bytes_max >> 20);
+                return unanswered("too_large", &detail);
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Reply::Answered(Response { status, headers, body }),

@@ -10,7 +10,7 @@ use domain::Timestamp;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::{Clock, exchange, within};
+use super::{ANSWER_BYTES_MAX, Clock, exchange, within};
 use crate::{Cause, Login, NoToken, Reply, Secret};
 
 /// For how long a failure is told to those who waited for the same answer.
@@ -59,7 +59,7 @@ async fn fetch(
     deadline: Instant,
 ) -> Result<(Secret, Duration), Cause> {
     metrics::counter!("evergate_provider_logins_total").increment(1);
-    match within(deadline, exchange(http, login.request())).await {
+    match within(deadline, exchange(http, login.request(), ANSWER_BYTES_MAX)).await {
         Some(Reply::Answered(response)) => match login.token(&response) {
             Ok(token) => Ok((token.bearer, token.lasts)),
             Err(NoToken::Refused(detail)) => Err(Cause { code: "credentials", detail }),

@@ -46,6 +46,7 @@ pub(super) fn table() -> Capabilities {
         // the signature covers no more than a checksum of the body.
         notifications: Notifications { payments: true, refunds: true, states_amount: false },
         pay_within: None,
+        person_codes: &[],
         unverified: &[Row::Amounts, Row::RefundsWithin],
     }
 }

@@ -6,7 +6,7 @@ use domain::{
 };
 use serde::Deserialize;
 
-use super::codec::{ABANDON, CANCEL, FIND, REFUND_FIND, REFUND_READ, Stripe};
+use super::codec::{ABANDON, CANCEL, FIND, REFUND_FIND, Stripe};
 use super::find::Found;
 use super::object::{ErrorObject, Intent, decline};
 use super::table::meaning_of_answer;
@@ -177,7 +177,7 @@ pub(super) fn read(call: Call, response: &Response) -> Option<Said> {
 fn call_of(op: &Operation, step: &Step) -> Call {
     match step.asks {
         FIND | super::codec::READ => Call::Query,
-        REFUND_FIND | REFUND_READ => Call::QueryRefund,
+        REFUND_FIND => Call::QueryRefund,
         _ => Call::of(op),
     }
 }

@@ -51,6 +51,7 @@ pub(super) fn table() -> Capabilities {
         refund_number: number,
         notifications: Notifications { payments: true, refunds: true, states_amount: true },
         pay_within: None,
+        person_codes: &[],
         unverified: &[Row::Amounts, Row::RefundsWithin],
     }
 }

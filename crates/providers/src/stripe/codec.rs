@@ -36,7 +36,6 @@ pub(super) const CANCEL: &str = "cancel";
 pub(super) const REFUND: &str = "refund";
 /// Looks for the refund by our number; the memo is the code of a refusal, if there was one.
 pub(super) const REFUND_FIND: &str = "refund_find";
-pub(super) const REFUND_READ: &str = "refund_read";
 
 impl Provider for Stripe {
     fn capabilities(&self) -> &Capabilities {

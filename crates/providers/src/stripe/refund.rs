@@ -3,7 +3,7 @@
 use domain::{Answer, Fault, Operation, Outcome, RefundOrder, RefundState};
 
 use super::answer::Said;
-use super::codec::{FIND, Form, REFUND, REFUND_FIND, REFUND_READ, Stripe, segment};
+use super::codec::{FIND, Form, REFUND, REFUND_FIND, Stripe};
 use super::find::Found;
 use super::object::{List, ORDER, REFUND as NUMBER, Refund, reference};
 use super::table::meaning;
@@ -23,16 +23,11 @@ impl Stripe {
         self.post(Step::with(REFUND, intent), "/v1/refunds", form, key)
     }
 
-    /// Asks about a refund by its id, or looks for it among those of its intent.
+    /// Looks for a refund among those of its intent.
     pub(super) fn ask_refund(&self, refund: &RefundOrder) -> Verdict {
-        let known = refund.reference.as_deref().filter(|id| id.starts_with("re_"));
-        match (known, reference(&refund.order)) {
-            (Some(id), _) => {
-                let path = format!("/v1/refunds/{}", segment(id));
-                self.get(Step::new(REFUND_READ), &path, &Form::default())
-            }
-            (None, Some(intent)) => self.find_refund(intent, ""),
-            (None, None) => self.find_first(&refund.order),
+        match reference(&refund.order) {
+            Some(intent) => self.find_refund(intent, ""),
+            None => self.find_first(&refund.order),
         }
     }
 

@@ -44,6 +44,8 @@ pub(super) fn table() -> Capabilities {
         refund_number: number,
         notifications: Notifications { payments: true, refunds: true, states_amount: true },
         pay_within: None,
+        // Debited past `payTimeout`; debited, and perhaps not booked; debited, and not booked.
+        person_codes: &["42", "74", "75"],
         unverified: &[Row::Expiry, Row::ResendCreate],
     }
 }

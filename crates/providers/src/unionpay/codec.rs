@@ -10,14 +10,16 @@ use super::trust::Trust;
 use crate::common::{beijing_compact, shorten};
 use crate::crypto::PrivateKey;
 use crate::{
-    Acknowledgement, Capabilities, Delivery, Forged, Provider, Reply, Request, Stamp, Step,
-    Unsupported, Verdict,
+    Acknowledgement, Capabilities, Delivery, Forged, Provider, Reply, Request, Stamp, Statements,
+    Step, Unsupported, Verdict,
 };
 
 /// One merchant number at UnionPay.
 #[derive(Debug)]
 pub(crate) struct UnionPay {
     pub(super) base_url: String,
+    /// Where clearing files are asked for.
+    pub(super) file_url: String,
     pub(super) mer_id: String,
     /// The decimal serial of the certificate that our signatures are checked with.
     pub(super) cert_id: String,
@@ -68,6 +70,10 @@ impl Provider for UnionPay {
 
     fn notice(&self, delivery: &Delivery, now: Timestamp) -> Result<Notice, Forged> {
         self.read_notice(delivery, now)
+    }
+
+    fn statements(&self) -> Option<&dyn Statements> {
+        Some(self)
     }
 
     fn acknowledge(&self, accepted: bool) -> Acknowledgement {
@@ -170,14 +176,19 @@ impl UnionPay {
 
     fn post(&self, path: &str, mut fields: Fields) -> Request {
         sign(&mut fields, &self.key);
+        self.form(format!("{}/{path}", self.base_url), &fields)
+    }
+
+    /// A request of fields that are signed already.
+    pub(super) fn form(&self, url: String, fields: &Fields) -> Request {
         Request {
             method: http::Method::POST,
-            url: format!("{}/{path}", self.base_url),
+            url,
             headers: vec![(
                 "content-type",
                 "application/x-www-form-urlencoded;charset=UTF-8".to_owned(),
             )],
-            body: encode(&fields),
+            body: encode(fields),
         }
     }
 }

@@ -26,6 +26,7 @@ mod codec;
 mod message;
 mod notice;
 mod settings;
+mod statement;
 mod table;
 mod trust;
 

@@ -35,6 +35,8 @@ pub struct UnionPaySettings {
     /// The gateway's address up to `/gateway/api`.
     #[serde(default = "production")]
     pub base_url: String,
+    /// Where clearing files are asked for; UnionPay's own address of the environment by default.
+    pub file_url: Option<String>,
     /// Production, or the test system.
     #[serde(default)]
     pub environment: Environment,
@@ -183,6 +185,7 @@ impl UnionPaySettings {
         }
         Some(UnionPay {
             base_url: base_url?,
+            file_url: self.file_url(mistakes)?,
             mer_id: self.mer_id.clone(),
             cert_id: signer.certificate.serial_decimal,
             notify_url: notify_url?,
@@ -204,6 +207,16 @@ impl UnionPaySettings {
         if back.is_some_and(|url| reqwest::Url::parse(url).is_err()) {
             mistakes.add("return_url", "it is not an absolute URL", "write it like https://shop/");
         }
+    }
+
+    fn file_url(&self, mistakes: &mut Mistakes) -> Option<String> {
+        let own = match self.environment {
+            Environment::Production => "https://filedownload.95516.com/",
+            Environment::Test => "https://filedownload.test.95516.com/",
+        };
+        let url = self.file_url.as_deref().unwrap_or(own);
+        self.common().url("file_url", url, mistakes)?;
+        Some(url.to_owned())
     }
 
     fn trust(&self, mistakes: &mut Mistakes) -> Option<Trust> {

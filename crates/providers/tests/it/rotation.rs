@@ -204,3 +204,46 @@ async fn the_budget_outlives_a_change_of_keys() {
     let (_, second) = tokio::join!(first, second);
     assert_eq!((second.class(), second.code()), (Class::Unavailable, Some("budget")));
 }
+
+/// A program that prints a key: run once, no shell, and a failure names its field.
+#[cfg(unix)]
+#[test]
+fn a_key_may_come_from_a_program() {
+    let mut value = stripe_settings();
+    value.as_object_mut().unwrap().remove("secret_key");
+    value["secret_key_command"] = serde_json::json!(["printf", "sk_test_printed"]);
+    let mut printed = settings(value.clone());
+    let before = printed.material();
+    printed.run_commands(&channel()).unwrap();
+    assert_ne!(printed.material(), before, "what it printed counts");
+    assert!(printed.build(&channel(), NOTIFY).is_ok());
+    value["secret_key_command"] =
+        serde_json::json!(["sh", "-c", "echo sk_test_secret >&2; exit 1"]);
+    let found = settings(value.clone()).run_commands(&channel()).unwrap_err();
+    assert_eq!(found[0].field, "channels.main.secret_key_command");
+    assert!(!found[0].to_string().contains("sk_test_secret\n"), "{}", found[0]);
+    assert!(!found[0].to_string().contains("echo"), "arguments may be secret: {}", found[0]);
+    // Two ways at once are a mistake, and nothing is run.
+    value["secret_key"] = "sk_test_inline".into();
+    let mut both = settings(value);
+    assert!(both.run_commands(&channel()).is_ok());
+    let found = both.build(&channel(), NOTIFY).err().unwrap();
+    assert!(found[0].rule.contains("more than once"), "{found:?}");
+}
+
+#[test]
+fn every_certificate_of_a_chain_and_of_ca_file_has_a_name_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let issuers = folder.path().join("ca.pem");
+    std::fs::write(&issuers, &STRANGERS.certificate_pem).unwrap();
+    let mut value = wechatpay_settings();
+    let both = format!("{}\n{}", THEIRS.certificate_pem, STRANGERS.certificate_pem);
+    value["platform_certificates"] = both.into();
+    value["ca_file"] = issuers.to_string_lossy().into_owned().into();
+    let settings = settings(value);
+    let names: Vec<String> = settings.certificates().into_iter().map(|c| c.name).collect();
+    for name in ["platform_certificates", "platform_certificates[2]", "ca_file"] {
+        assert!(names.iter().any(|n| n == name), "{name} is not in {names:?}");
+    }
+    assert_eq!(settings.files(), [issuers]);
+}

@@ -3,6 +3,7 @@
 
 mod paypal;
 mod switches;
+mod tables;
 mod unionpay;
 
 use std::sync::Arc;
@@ -15,11 +16,13 @@ use ::sandbox::{
     faults::{Effect, Forgery},
 };
 use domain::{
-    Answer, ChannelId, Class, CloseState, CloseWhy, Created, Decline, Device, Flow, Method, Notice,
-    NoticeKind, Operation, Order, OrderRef, OrderState, Outcome, PaymentId, Presentation,
-    ProviderOrderNo, Receipt, RefundOrder, RefundState, Timestamp,
+    Answer, ChannelId, Class, CloseState, CloseWhy, Created, Currency, Decline, Device, Flow,
+    Method, Notice, NoticeKind, Operation, Order, OrderRef, OrderState, Outcome, PaymentId,
+    Presentation, ProviderOrderNo, Receipt, RefundOrder, RefundState, Timestamp,
 };
-use providers::{ChannelSettings, Delivery, Driver, Forged, Nonces, ProbeLayer, Unread};
+use providers::{
+    ChannelSettings, Delivery, Driver, Forged, LineKind, Nonces, ProbeLayer, StatementError, Unread,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -86,6 +89,7 @@ fn settings(account: &Account, base: &str) -> ChannelSettings {
             "private_key": merchant_private_key_pem, "certificate": merchant_certificate_pem,
             "middle_certificate": middle_certificate_pem,
             "root_certificate": root_certificate_pem, "base_url": format!("{base}/gateway/api"),
+            "file_url": format!("{base}/gateway/api/filedownload"),
         }),
         MerchantMaterial::Stripe { secret_key, webhook_secret } => json!({
             "provider": "stripe", "secret_key": secret_key, "webhook_secret": webhook_secret,
@@ -293,7 +297,6 @@ async fn refund_in_parts(stage: &Stage, channel: &str, made: OrderRef) {
         order: made.clone(),
         number: ProviderOrderNo::of_refund(payment, ordinal),
         amount: cny(minor),
-        reference: None,
         reason: "damaged 破损".into(),
         requested_at,
     };

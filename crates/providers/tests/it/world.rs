@@ -82,7 +82,6 @@ pub(crate) fn refund(order: OrderRef) -> RefundOrder {
         order,
         number: refund_number(),
         amount: cny(500),
-        reference: None,
         reason: "damaged".into(),
         requested_at: NOW,
     }

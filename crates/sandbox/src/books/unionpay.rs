@@ -95,6 +95,48 @@ pub(crate) fn settled_on(at: Millis) -> Millis {
     clearing_day(at) * DAY_MS
 }
 
+/// A clearing day, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClearingDay(Millis);
+
+impl ClearingDay {
+    /// The latest one with this `MMdd` that has begun by `now`, within a year.
+    pub(crate) fn named(mmdd: &str, now: Millis) -> Option<ClearingDay> {
+        let today = clearing_day(now);
+        let day = |number: Millis| clock::unionpay_time(number * DAY_MS);
+        let named = |number: &Millis| day(*number).get(4..8) == Some(mmdd);
+        (today - 365..=today).rev().find(named).map(ClearingDay)
+    }
+
+    /// `yyyyMMdd` of its date.
+    pub(crate) fn date(self) -> String {
+        let mut text = clock::unionpay_time(self.0 * DAY_MS);
+        text.truncate(8);
+        text
+    }
+}
+
+/// A transaction of a clearing file.
+#[derive(Debug, Clone)]
+pub(crate) struct Settled {
+    pub(crate) name: TxnName,
+    pub(crate) kind: SettledKind,
+    /// Fen.
+    pub(crate) amount: i64,
+    pub(crate) query_id: String,
+    pub(crate) trace_no: String,
+    pub(crate) at: Millis,
+    /// Of which payment it gives back.
+    pub(crate) original: Option<Payment>,
+}
+
+/// What was settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SettledKind {
+    Payment,
+    Return(ReturnKind),
+}
+
 /// Why the platform refused; each is one `respCode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TxnError {
@@ -108,6 +150,8 @@ pub(crate) enum TxnError {
     AmountOver,
     /// 45
     AlreadyReturned,
+    /// 98
+    NoFile,
 }
 
 /// One merchant's transactions.
@@ -256,6 +300,34 @@ impl UnionPayBook {
             return tried.then(|| Found::Payment(payment.clone()));
         }
         self.returns.iter().find(|r| r.spec.name == *name).cloned().map(Found::Return)
+    }
+
+    /// The transactions of a clearing day, in the order of its file: payments, then what went
+    /// back of any payment.
+    pub(crate) fn settled(&self, day: ClearingDay, now: Millis) -> Vec<Settled> {
+        let paid = self.payments.iter().filter_map(|payment| {
+            let debit = payment.debit.as_ref().filter(|debit| clearing_day(debit.at) == day.0)?;
+            Some(Settled {
+                name: payment.spec.name.clone(),
+                kind: SettledKind::Payment,
+                amount: payment.spec.amount,
+                query_id: debit.query_id.clone(),
+                trace_no: debit.trace_no.clone(),
+                at: debit.at,
+                original: None,
+            })
+        });
+        let is_done = |r: &&Return| clearing_day(r.asked_at) == day.0 && now >= r.done_at;
+        let back = self.returns.iter().filter(is_done).map(|made| Settled {
+            name: made.spec.name.clone(),
+            kind: SettledKind::Return(made.spec.kind),
+            amount: made.spec.amount,
+            query_id: made.query_id.clone(),
+            trace_no: made.trace_no.clone(),
+            at: made.asked_at,
+            original: Some(self.payments[made.payment].clone()),
+        });
+        paid.chain(back).collect()
     }
 
     /// Every order, oldest first.

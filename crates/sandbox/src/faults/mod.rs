@@ -105,6 +105,8 @@ pub enum Fault {
     TruncatedBody,
     /// A query says "unpaid" whatever the books say.
     LyingQuery,
+    /// A line of the statement states another amount than was paid.
+    WrongLine,
 }
 
 impl Fault {
@@ -128,6 +130,7 @@ impl Fault {
             Self::Maintenance => "maintenance",
             Self::TruncatedBody => "truncated_body",
             Self::LyingQuery => "lying_query",
+            Self::WrongLine => "wrong_line",
         }
     }
 
@@ -153,6 +156,7 @@ impl Fault {
         match self {
             _ if self.is_about_notifications() => false,
             Self::LyingQuery => operation == Operation::Query,
+            Self::WrongLine => operation == Operation::Statement,
             _ if operation == Operation::Pay => matches!(
                 self,
                 Self::Refuse

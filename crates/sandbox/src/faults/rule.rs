@@ -38,12 +38,14 @@ pub enum Operation {
     Pay,
     /// A notification from the provider to the merchant.
     Notify,
+    /// Fetching a statement.
+    Statement,
     /// Anything else: events, payment methods, balance.
     Other,
 }
 
 impl Operation {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Create,
         Self::Confirm,
         Self::Query,
@@ -56,6 +58,7 @@ impl Operation {
         Self::Certificates,
         Self::Pay,
         Self::Notify,
+        Self::Statement,
         Self::Other,
     ];
 }
@@ -352,6 +355,7 @@ impl Written {
             "maintenance" => (&[], Fault::Maintenance),
             "truncated_body" => (&[], Fault::TruncatedBody),
             "lying_query" => (&[], Fault::LyingQuery),
+            "wrong_line" => (&[], Fault::WrongLine),
             other => return Err(format!("unknown fault kind `{other}`; known: {KINDS}")),
         };
         match self.fields().into_iter().find(|field| !allowed.contains(field)) {
@@ -364,7 +368,7 @@ impl Written {
 const KINDS: &str = "refuse, black_hole, slow, drip, http_status, business_error, \
     success_then_timeout, duplicate_notification, late_notification, forged_notification, \
     missing_notification, expired_certificate, wrong_signature, maintenance, truncated_body, \
-    lying_query";
+    lying_query, wrong_line";
 
 impl<'de> Deserialize<'de> for Fault {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -60,6 +60,7 @@ impl From<TxnError> for Failure {
             TxnError::NotFound => ("34", "查无此交易[2600000]"),
             TxnError::OriginalNotAllowed => ("35", "原交易状态不正确[3500000]"),
             TxnError::AmountOver => ("43", "交易金额超限[4300000]"),
+            TxnError::NoFile => ("98", "文件不存在[9800000]"),
             TxnError::AlreadyReturned => ("45", "原交易已被成功退货或已被成功撤销[4500000]"),
         };
         Self::new(code, message)

@@ -5,6 +5,7 @@
 //! signed with.
 
 mod codes;
+mod file;
 mod message;
 mod notify;
 mod ops;
@@ -66,6 +67,8 @@ enum Door {
     Front,
     Back,
     Query,
+    /// Clearing files, which the provider gives out at an address of their own.
+    File,
     Unknown,
 }
 
@@ -83,6 +86,7 @@ pub(crate) fn read(state: &State, call: &Call) -> Intake {
         Some("frontTransReq.do") => Door::Front,
         Some("backTransReq.do") => Door::Back,
         Some("queryTrans.do") => Door::Query,
+        Some("filedownload") => Door::File,
         _ => Door::Unknown,
     };
     from_fields(state, door, message::read(&call.body), Lang::of(call))
@@ -94,6 +98,7 @@ fn from_fields(state: &State, door: Door, fields: Fields, lang: Lang) -> Intake 
     let operation = match (door, kind) {
         (Door::Front, _) => Operation::Create,
         (Door::Query, _) => Operation::Query,
+        (Door::File, _) => Operation::Statement,
         (Door::Back, Some("31")) => Operation::Cancel,
         (Door::Back, Some("04")) => Operation::Refund,
         _ => Operation::Other,
@@ -125,7 +130,7 @@ pub(crate) fn answer(state: &State, intake: &Intake, fault: Option<&Fault>, now:
         Some(Fault::ExpiredCertificate) => Seal::Expired,
         _ => Seal::Genuine,
     };
-    let lie = matches!(fault, Some(Fault::LyingQuery));
+    let lie = matches!(fault, Some(Fault::LyingQuery | Fault::WrongLine));
     let reply = run(state, intake, lie, now, seal).unwrap_or_else(|f| failure(intake, &f, seal));
     match fault {
         Some(Fault::HttpStatus { status: code, effect: Effect::After }) => broken(*code),
@@ -153,6 +158,7 @@ fn run(
         Door::Front => return Ok(pages::checkout(&cashier(account, intake, now)?, intake.lang)),
         Door::Back => ops::back(state, account, &intake.fields, now)?,
         Door::Query => ops::query(account, &intake.fields, lie, now)?,
+        Door::File => file::fetch(account, &intake.fields, lie, now)?,
         Door::Unknown => return Err(Failure::unsupported()),
     };
     Ok(signed(account, fields, "00", "成功[0000000]", seal))

@@ -232,12 +232,10 @@ fn refunds(conn: &Connection, payment: &Payment) -> Result<(), Failure> {
     for refund in &payment.refunds {
         conn.prepare_cached(
             "INSERT INTO refunds \
-             (payment_id, ordinal, attempt, number, amount, reason, state, requested_at, reference) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) \
-             ON CONFLICT (payment_id, ordinal) DO UPDATE \
-             SET state = excluded.state, reference = excluded.reference \
-             WHERE refunds.state <> excluded.state \
-             OR refunds.reference IS DISTINCT FROM excluded.reference",
+             (payment_id, ordinal, attempt, number, amount, reason, state, requested_at) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?) \
+             ON CONFLICT (payment_id, ordinal) DO UPDATE SET state = excluded.state \
+             WHERE refunds.state <> excluded.state",
         )?
         .execute(params![
             payment.id.uuid().as_bytes(),
@@ -248,7 +246,6 @@ fn refunds(conn: &Connection, payment: &Payment) -> Result<(), Failure> {
             rows::refund_reason(refund.reason),
             rows::refund_state(&refund.progress),
             refund.requested_at.as_micros(),
-            refund.reference,
         ])?;
     }
     Ok(())

@@ -130,7 +130,6 @@ async fn no_fault_at_paypal_hides_a_refund_or_makes_a_second() {
             order: made,
             number: ProviderOrderNo::of_refund(payment, 1),
             amount: cny(500),
-            reference: None,
             reason: "damaged".into(),
             requested_at: now(),
         };

@@ -28,7 +28,6 @@ fn refund_of(made: &OrderRef, ordinal: u16, minor: i64) -> RefundOrder {
         order: made.clone(),
         number: ProviderOrderNo::of_refund(payment, ordinal),
         amount: cny(minor),
-        reference: None,
         reason: "damaged".into(),
         requested_at: now(),
     }
@@ -301,4 +300,75 @@ async fn one_banks_night_is_not_everybodys() {
     assert!(stage.sandbox.faults().remove(&rule));
     assert!(stage.sandbox.pay(&pay("CMB")).await.expect("a payment").paid);
     assert!(is_paid(&stage.query(UP, &made).await, &made));
+}
+
+/// The clearing day that a moment falls into, which ends at 23:00 in Beijing (15:00 UTC).
+fn settle_day(at: Timestamp) -> jiff::civil::Date {
+    let shifted = jiff::Timestamp::from_second(at.as_secs() + 9 * 3_600).expect("a time");
+    jiff::tz::Offset::UTC.to_datetime(shifted).date()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_clearing_file_tells_every_payment_and_refund_with_fee_and_settlement() {
+    let stage = Stage::set().await;
+    let (first, second) = (paid(&stage).await, paid(&stage).await);
+    let refund = refund_of(&first, 1, 500);
+    stage.call(UP, Operation::Refund(refund.clone())).await;
+    let ask = Operation::QueryRefund(refund.clone());
+    let done = Answer::QueryRefund(Outcome::Ok(RefundState::Succeeded));
+    let until = Instant::now() + Duration::from_secs(10);
+    while stage.call(UP, ask.clone()).await != done {
+        assert!(Instant::now() < until, "the refund ends");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (channel, day) = (ChannelId::new(UP).expect("a name"), settle_day(now()));
+    let statement = stage.driver.statement(&channel, day).await.expect("a file");
+    assert_eq!(
+        (statement.remarks.len(), statement.ignored.as_slice()),
+        (0, &["readme.txt".to_owned()][..])
+    );
+    let line = |number: &str| {
+        let found = statement.lines.iter().find(|line| line.number == number);
+        found.unwrap_or_else(|| panic!("{number} is in {:?}", statement.lines))
+    };
+    for made in [&first, &second] {
+        let line = line(made.number.as_str());
+        assert_eq!((line.kind, line.amount_minor), (LineKind::Payment, 1_234));
+        assert_eq!((line.fee_minor, line.net_minor), (7, 1_227));
+        assert_eq!(line.settled_on, day);
+    }
+    let back = line(refund.number.as_str());
+    assert_eq!((back.kind, back.amount_minor, back.fee_minor), (LineKind::Refund, 500, -3));
+    assert_eq!(back.net_minor, -497);
+    let original = back.original.as_ref().expect("a refund has one");
+    assert_eq!(original.number, first.number.as_str());
+    assert_eq!(original.reference, line(first.number.as_str()).reference);
+    let totals = statement.totals(LineKind::Payment, Currency::CNY);
+    assert_eq!((totals.count, totals.amount_minor, totals.net_minor), (2, 2_468, 2_454));
+
+    // A line that states another amount reads well, and its sums tell on it.
+    let wrong = rule(Fault::WrongLine, Call::Statement);
+    let id = stage.sandbox.faults().add(wrong).expect("a rule");
+    let odd = stage.driver.statement(&channel, day).await.expect("a file");
+    assert_eq!((odd.remarks[0].place.line, odd.remarks[0].field), (1, "settlement amount"));
+    assert_eq!(odd.lines[0].amount_minor, 1_235);
+    stage.sandbox.faults().remove(&id);
+
+    let yesterday = day.yesterday().expect("a day");
+    let nothing = stage.driver.statement(&channel, yesterday).await;
+    assert!(matches!(nothing, Err(StatementError::NotThere { .. })), "{nothing:?}");
+    for (fault, wanted) in [
+        (Fault::WrongSignature { probe: false }, "the answer does not prove itself"),
+        (Fault::ExpiredCertificate, "the answer does not prove itself"),
+        (code_of("11"), "the provider refused"),
+        (Fault::TruncatedBody, "no whole answer came"),
+    ] {
+        let id = stage.sandbox.faults().add(rule(fault, Call::Statement)).expect("a rule");
+        let error = stage.driver.statement(&channel, day).await.expect_err("no file");
+        assert!(error.to_string().starts_with(wanted), "{error}");
+        stage.sandbox.faults().remove(&id);
+    }
+    let alipay = ChannelId::new("alipay-main").expect("a name");
+    let none = stage.driver.statement(&alipay, day).await;
+    assert_eq!(none, Err(StatementError::Unsupported("alipay")));
 }
