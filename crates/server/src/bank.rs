@@ -1,18 +1,19 @@
 //! Bank channels: statement files, what came, what is owed, and who agrees. For operators only,
 //! because it shows payers' names and moves money; whatever moves any takes two keys (rule 12).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::Uri;
-use domain::{Currency, Money};
+use domain::{Currency, Money, Timestamp};
 use providers::bank::statement::LineMistake;
 use recovery::bank::{BankError, Desk, Imported, NewTransfer, Upload, Word};
 use serde::Serialize;
 use store::{
-    BankFilter, BankKind, BankLine, BankRecord, Counts, Hint, Payout, PayoutState, Proposal,
-    StatementFile, Transfer, TransferState,
+    BankFilter, BankKind, BankLine, BankRecord, BankTotal, Counts, Hint, Payout, PayoutState,
+    Proposal, StatementFile, Transfer, TransferState,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -978,34 +979,44 @@ pub(crate) async fn history(
 }
 
 /// Brings the gauges of the bank's books up to date.
-pub(crate) async fn refresh(desk: &Desk, now: domain::Timestamp) {
+pub(crate) async fn refresh(desk: &Desk, now: Timestamp) {
     let totals = match desk.ledger().books().bank_totals().await {
         Ok(totals) => totals,
         Err(error) => return tracing::warn!(%error, "the bank's books could not be counted"),
     };
     for channel in desk.ledger().channels() {
-        for (kind, states) in
-            [(BankKind::Transfer, &TRANSFER_STATES[..]), (BankKind::Payout, &PAYOUT_STATES[..])]
-        {
-            for state in states {
-                let here = |t: &&store::BankTotal| {
-                    t.kind == kind && t.channel == channel && t.state == *state
-                };
-                let what = if kind == BankKind::Transfer { "transfers" } else { "payouts" };
-                let labels = [("channel", channel.to_string()), ("state", (*state).to_owned())];
-                let count: u64 = totals.iter().filter(here).map(|t| t.count).sum();
-                let oldest = totals.iter().filter(here).map(|t| t.oldest).min();
-                let age = oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
-                metrics::gauge!(format!("evergate_bank_{what}"), &labels).set(count as f64);
-                metrics::gauge!(format!("evergate_bank_{what}_oldest_seconds"), &labels).set(age);
-                for total in totals.iter().filter(here) {
-                    let [channel, state] = labels.clone();
-                    let labels = [channel, state, ("currency", total.currency.clone())];
-                    metrics::gauge!(format!("evergate_bank_{what}_amount_minor"), &labels)
-                        .set(total.amount_minor as f64);
-                }
-            }
+        let own: Vec<&BankTotal> = totals.iter().filter(|t| t.channel == channel).collect();
+        for state in TRANSFER_STATES {
+            gauges("transfers", (BankKind::Transfer, state), channel.as_str(), &own, now);
         }
+        for state in PAYOUT_STATES {
+            gauges("payouts", (BankKind::Payout, state), channel.as_str(), &own, now);
+        }
+    }
+}
+
+/// The gauges of one state of one channel, also where nothing is in it any more.
+fn gauges(
+    what: &str,
+    (kind, state): (BankKind, &'static str),
+    channel: &str,
+    own: &[&BankTotal],
+    now: Timestamp,
+) {
+    let here: Vec<_> = own.iter().filter(|t| t.kind == kind && t.state == state).collect();
+    let labels = [("channel", channel.to_owned()), ("state", state.to_owned())];
+    let count: u64 = here.iter().map(|t| t.count).sum();
+    let oldest = here.iter().map(|t| t.oldest).min();
+    let age = oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
+    metrics::gauge!(format!("evergate_bank_{what}"), &labels).set(count as f64);
+    metrics::gauge!(format!("evergate_bank_{what}_oldest_seconds"), &labels).set(age);
+    let currencies: BTreeSet<&str> = own.iter().map(|t| t.currency.as_str()).collect();
+    for currency in currencies {
+        let of_it = here.iter().filter(|t| t.currency == currency);
+        let sum: i64 = of_it.map(|t| t.amount_minor).sum();
+        let [channel, state] = labels.clone();
+        let labels = [channel, state, ("currency", currency.to_owned())];
+        metrics::gauge!(format!("evergate_bank_{what}_amount_minor"), &labels).set(sum as f64);
     }
 }
 

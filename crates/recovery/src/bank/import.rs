@@ -93,26 +93,14 @@ impl Ledger {
             ))
         });
         fresh.dedup_by(|(a, _), (b, _)| a == b);
+        // What is only tried is tried at once: a later part would not see what an earlier one
+        // would have done.
+        let at_once = if upload.dry_run { fresh.len().max(1) } else { AT_ONCE };
         let mut entries = Vec::new();
-        let all = fresh.len();
-        let mut from = 0;
-        while from < all {
-            let chunk = &fresh[from..all.min(from + AT_ONCE)];
+        for chunk in fresh.chunks(at_once) {
             let did = self.chunk(channel, &settings, &file, chunk, upload.dry_run).await?;
             add(&mut file.counts, &did.counts);
             entries.extend(did.entries);
-            from += chunk.len();
-            if upload.dry_run && from < all {
-                // A later chunk would not see what this one would have done.
-                let rest = &fresh[from..];
-                file.counts = Counts { skipped: file.counts.skipped, ..Counts::default() };
-                entries.clear();
-                let whole: Vec<Fresh> = fresh[..from].iter().chain(rest).cloned().collect();
-                let did = self.chunk(channel, &settings, &file, &whole, true).await?;
-                add(&mut file.counts, &did.counts);
-                entries.extend(did.entries);
-                break;
-            }
         }
         if !upload.dry_run {
             self.note_file(&file, seen_before).await?;
@@ -434,8 +422,13 @@ impl Ledger {
             ..shown
         };
         work.tell(&recorded.id, super::payouts::STATEMENT, "shown by the statement", "");
-        if let (TransferState::Proposed { .. }, Some((number, by))) = (&recorded.state, placed) {
-            self.book(work, &mut recorded, number, by).await?;
+        match (&mut recorded.state, placed) {
+            (TransferState::Proposed { .. }, Some((number, by))) => {
+                self.book(work, &mut recorded, number, by).await?;
+            }
+            // Should it be refused now, the money is there all the same.
+            (TransferState::Proposed { why, .. }, None) => "unreferenced".clone_into(why),
+            _ => {}
         }
         work.put(BankRecord::Transfer(recorded));
         Ok(())
