@@ -61,6 +61,9 @@ impl Live {
         settings: ChannelSettings,
         open: usize,
     ) {
+        if let Some(bank) = settings.offline() {
+            self.know_banks([(id.clone(), bank.clone())].into());
+        }
         let notify = ChannelSettings::default_notify_url(&config.public_url(), &id);
         let (name, mut settings) = (id.clone(), settings);
         let build = move || {

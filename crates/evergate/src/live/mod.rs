@@ -17,6 +17,7 @@ mod trial;
 mod views;
 mod watch;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -26,6 +27,7 @@ use async_trait::async_trait;
 use domain::{ChannelId, Timestamp};
 use engine::Engine;
 use incidents::desk::Signals;
+use providers::bank::BankSettings;
 use providers::{Driver, SettingError};
 use server::{
     ApiKeys, ConfigChange, ConfigDoor, ConfigStatus, Difference, Endpoints, PlacedMistake, Refusal,
@@ -39,6 +41,7 @@ use toml::Table;
 pub use load::{Loaded, load};
 
 use crate::config::{Config, Mistake, Mistakes};
+use crate::wire;
 use trial::Trial;
 
 /// How often files are looked at again while that is switched off.
@@ -66,6 +69,9 @@ struct State {
     trial: Option<Trial>,
     last: Option<RolloutEnd>,
     not_saved: Option<String>,
+    /// Every bank channel that the ledger answers for, those included that were removed: their
+    /// transfers still come in.
+    banks: HashMap<ChannelId, BankSettings>,
 }
 
 /// The configuration of a running gateway.
@@ -94,13 +100,14 @@ impl Live {
         let boot = diff::table(loaded.config.source.text.expose());
         let days = &loaded.config.changes.certificate_days;
         parts.signals.set_certificates(loaded.certificates(), days);
+        let state = State { banks: wire::banks(&loaded.config), ..State::default() };
         Arc::new_cyclic(|me| Live {
             me: Weak::clone(me),
             parts,
             running: ArcSwap::from_pointee(loaded),
             boot,
             turn: Arc::default(),
-            state: Mutex::default(),
+            state: Mutex::new(state),
             task: Mutex::default(),
         })
     }
@@ -194,8 +201,8 @@ impl Live {
 
     /// Everything but the driver takes over a configuration.
     fn follow(&self, next: Loaded) {
-        let Parts { engine, ledger, signals, keys, endpoints, .. } = &self.parts;
-        ledger.set_channels(crate::wire::banks(&next.config));
+        let Parts { engine, signals, keys, endpoints, .. } = &self.parts;
+        self.know_banks(wire::banks(&next.config));
         engine.set_options(next.options());
         engine.drop_tried();
         keys.replace(&next.keys);
@@ -203,6 +210,13 @@ impl Live {
         signals.set_targets(next.targets());
         signals.set_certificates(next.certificates(), &next.changes().certificate_days);
         self.running.store(Arc::new(next));
+    }
+
+    /// Has the ledger answer for these bank channels as well, by these settings.
+    fn know_banks(&self, banks: HashMap<ChannelId, BankSettings>) {
+        let mut state = self.state();
+        state.banks.extend(banks);
+        self.parts.ledger.set_channels(state.banks.clone());
     }
 
     /// What differs besides channels and what waits for a restart.
@@ -467,7 +481,10 @@ impl Loaded {
         let fees = self.config.guide.fees != next.config.guide.fees;
         let all = section("routing") || section("policy") || fees || ranked;
         let is_news = self.is_news();
-        let is_touched = |channel: &&load::LoadedChannel| all || is_news(channel);
+        // No call is made to a bank, so that nothing could be counted there.
+        let is_called = |channel: &load::LoadedChannel| channel.settings.offline().is_none();
+        let is_touched =
+            |channel: &&load::LoadedChannel| is_called(channel) && (all || is_news(channel));
         next.channels.iter().filter(is_touched).map(|c| c.built.id.clone()).collect()
     }
 }

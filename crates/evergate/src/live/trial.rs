@@ -151,6 +151,10 @@ impl Task {
         let mut rollout = Rollout::new(self.settings.clone(), probed, self.live.now());
         let share = self.share(rollout.percent());
         self.live.parts.driver.try_channels(&new, share).map_err(|error| error.to_string())?;
+        // New ones only: what is known keeps its settings until the end.
+        let mut banks = crate::wire::banks(&self.next.config);
+        banks.retain(|id, _| !self.live.state().banks.contains_key(id));
+        self.live.know_banks(banks);
         let options = Arc::new(self.next.options());
         self.live.parts.engine.try_options(Arc::clone(&options), share);
         loop {
@@ -284,6 +288,11 @@ impl Task {
         self.live.is_in_force(self.version);
         self.live.parts.signals.settle("rolled_back");
         self.live.parts.driver.keep_tried(until);
+        // Bank channels are not tried, but their codecs say what they take.
+        let banks = self.next.new_channels(|c| c.settings.offline().is_some());
+        if let Err(error) = self.live.parts.driver.set_channels(&banks, until) {
+            tracing::error!(%error, "a bank channel was not taken over");
+        }
         self.live.follow(Loaded::clone(&self.next));
         let end = RolloutEnd { version: self.version, state: "live", cause: None, channels };
         self.end(end);
