@@ -65,12 +65,15 @@ pub struct Totals {
 /// Whether a payment went elsewhere because its preferred channel was down, had failed, or is
 /// closed to the customer's bank.
 fn is_rerouted(payment: &Payment) -> bool {
-    let elsewhere = |reason: &str| {
-        reason.starts_with("failover")
-            || reason.contains(" is ")
-            || reason == "another fails for this bank"
-    };
-    payment.attempts.iter().any(|a| elsewhere(&a.choice.reason) && was_served(a))
+    payment.attempts.iter().any(|a| went_elsewhere(&a.choice.reason) && was_served(a))
+}
+
+/// Whether an attempt's reason is that a channel before it was down, had failed, or is closed
+/// to the customer's bank.
+pub(super) fn went_elsewhere(reason: &str) -> bool {
+    reason.starts_with("failover")
+        || reason.contains(" is ")
+        || reason == "another fails for this bank"
 }
 
 /// Whether an attempt came as far as its customer.

@@ -8,6 +8,7 @@ use domain::{Method, PaymentId};
 use serde_json::{Value, json};
 
 use super::bank::Bank;
+use super::books::went_elsewhere;
 use super::tally::{Ending, Tally};
 use super::till::{Purse, Till, TillAnswer};
 use super::traffic::{Card, Intent, Repeat, Visit};
@@ -114,7 +115,8 @@ impl Town {
 
     fn answered(&self, payment: &Value, began: Option<Instant>) {
         let rerouted = payment["attempts"].as_array().is_some_and(|attempts| {
-            attempts.last().is_some_and(|attempt| attempt["reason"] != "preferred")
+            let reason = attempts.last().and_then(|attempt| attempt["reason"].as_str());
+            reason.is_some_and(went_elsewhere)
         });
         let served = matches!(
             payment["status"].as_str(),
