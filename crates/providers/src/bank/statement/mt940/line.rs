@@ -22,7 +22,10 @@ pub(super) fn entry(field: &Tagged<'_>, currency: Currency) -> Result<Option<Ent
     let rest = rest.strip_prefix(|c: char| c.is_ascii_alphabetic()).unwrap_or(rest);
     let end = rest.find(|c: char| !c.is_ascii_digit() && c != ',').unwrap_or(rest.len());
     let (figures, rest) = rest.split_at(end);
+    // Without a comma it is whole only where the kind of transaction follows: `1.000,00` is not.
+    let whole = figures.contains(',') || rest.starts_with(['N', 'S', 'F']);
     let minor = amount(figures, currency)
+        .filter(|_| whole)
         .ok_or("the amount must be digits with a comma, with the currency's decimals")?;
     if minor == 0 {
         return Ok(None);
@@ -90,9 +93,10 @@ fn mark(text: &str) -> Option<((Direction, bool), &str)> {
     .find_map(|(mark, way)| text.strip_prefix(mark).map(|rest| (way, rest)))
 }
 
-/// Minor units of digits with one comma, which is always there.
+/// Minor units of digits with one comma. SWIFT wants the comma always; some banks leave it out
+/// of whole amounts, and the file's balances show whether that was meant.
 pub(super) fn amount(text: &str, currency: Currency) -> Option<i64> {
-    let (whole, part) = text.split_once(',')?;
+    let (whole, part) = text.split_once(',').unwrap_or((text, ""));
     let whole = if whole.is_empty() && !part.is_empty() { "0" } else { whole };
     if part.contains(',') {
         return None;
@@ -150,7 +154,8 @@ mod tests {
             ("251328C1,NTRF", "date"),
             ("2511281345C1,NTRF", "entry date"),
             ("251128X1,NTRF", "C, D, RC or RD"),
-            ("251128C100NTRF", "comma"),
+            ("251128C,NTRF", "comma"),
+            ("251128CNTRF", "comma"),
             ("251128C1.000,00NTRF", "comma"),
             ("251128C1,234NTRF", "decimals"),
             ("251128C99999999999999,NTRF", "amount"),
@@ -158,5 +163,7 @@ mod tests {
             assert!(read(line).unwrap_err().contains(rule), "{line}");
         }
         assert_eq!(read("251128C0,00NTRF"), Ok(None));
+        let whole = read("251128C100NTRF29-11-2025 10:05//B4G2").unwrap().unwrap();
+        assert_eq!((whole.amount.minor(), whole.bank_reference.as_deref()), (10_000, Some("B4G2")));
     }
 }
