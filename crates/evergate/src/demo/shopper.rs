@@ -167,6 +167,17 @@ impl Town {
         Some(payment)
     }
 
+    /// Another code, or at UnionPay the shopper's last method: its form is made without a call,
+    /// so the gateway cannot know yet that the cashier does not answer.
+    async fn after_no_page(&self, visit: &Visit, payment: &Value) -> Option<Value> {
+        let id = text(payment, "id");
+        let last = visit.methods.last().filter(|method| **method != Method::UnionPay);
+        match last.filter(|_| payment["method"] == Method::UnionPay.name()) {
+            Some(other) => self.another_way(&id, &json!({ "method": other.name() })).await,
+            None => self.another_code(&id).await,
+        }
+    }
+
     /// The shopper's bank refuses at UnionPay's cashier: the shop offers another method, if the
     /// shopper has one.
     async fn another_method(&self, visit: &Visit, payment: &Value) -> Option<Value> {
@@ -246,7 +257,7 @@ impl Town {
                 TillAnswer::Unreachable if turn == 0 => tokio::time::sleep(TRY_PAUSE).await,
                 TillAnswer::Unreachable | TillAnswer::Refused => {
                     // The page does not come, or the code is of no use: ask for another one.
-                    match self.another_code(&id).await {
+                    match self.after_no_page(visit, &payment).await {
                         Some(newer) if newer["status"] == "paid" => {
                             return self.afterwards(visit, &id).await;
                         }
