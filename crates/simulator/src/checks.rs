@@ -224,7 +224,9 @@ impl World {
         let ordinal = attempt.ordinal;
         let number = attempt.number.clone();
         let order = self.slots[idx].order(&number);
-        let captured = order.is_some_and(|o| o.is_captured() && !o.given_back);
+        // A bank's customer can transfer after everything is closed, which is a late success.
+        let late = order.is_some_and(|o| o.closed_before);
+        let captured = order.is_some_and(|o| o.is_captured() && !o.given_back) && !late;
         let coming = order.is_some_and(|o| o.may_capture(self.now));
         let paid = matches!(attempt.state, AttemptState::Paid { .. });
         let direct = attempt.flow == Flow::Direct;
@@ -512,6 +514,9 @@ impl World {
     fn count_attempt(&mut self, old: Option<&Attempt>, new: &Attempt) {
         use AttemptState as S;
         let Some(old) = old else { return };
+        if old.received_minor < new.received_minor {
+            self.reach(Path::PartSeen);
+        }
         self.count_unclosable(old, new);
         let direct = new.flow == Flow::Direct;
         let path = match (&old.state, &new.state) {

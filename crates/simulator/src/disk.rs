@@ -46,7 +46,7 @@ impl Disk {
     }
 }
 
-fn unanswered() -> StoreError {
+pub(crate) fn unanswered() -> StoreError {
     StoreError::Unavailable("the read timed out".to_owned())
 }
 
@@ -105,6 +105,7 @@ impl Store for Disk {
     }
 
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
+        self.shared.world().turn_to(place_of(id));
         self.read().await?;
         let world = self.shared.world();
         let slot = world.slots.get(place_of(id));

@@ -6,12 +6,17 @@
 //! the checkers compare what became durable with what the providers did, by the numbers of the
 //! rules in `DESIGN.md`; when faults have stopped, everything must end.
 //!
+//! Some seeds are towns: customers pay by bank transfer as well, and the real
+//! [`recovery::bank::Ledger`] answers for it from the statements of an account, with clerks who
+//! place what names nothing and send back what is too much.
+//!
 //! A seed replays exactly. A violation shrinks: payments, kinds of faults, single faults and
 //! single acts are left out as long as the same rule breaks.
 //!
 //! What is not here: the wire protocols (the providers' codecs have their own tests) and the
 //! real stores (one conformance suite keeps them to the semantics that `books` has).
 
+mod bank;
 mod books;
 mod checks;
 mod disk;
@@ -29,6 +34,7 @@ mod shrink;
 mod sim;
 mod spoil;
 mod stream;
+mod town;
 mod verdict;
 mod wire;
 mod world;

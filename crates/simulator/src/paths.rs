@@ -176,6 +176,40 @@ paths! {
     DebitedLate = "debited_late_and_given_back_by_provider";
     /// A payment went on at another account of the same provider.
     OtherAccount = "other_account_of_the_same_provider";
+    /// A transfer made its payment paid.
+    TransferMatched = "transfer_matched";
+    /// A payment has heard of a part of its transfer.
+    PartSeen = "part_of_a_transfer_seen";
+    /// A transfer counted for a payment that had ended.
+    TransferAfterClose = "transfer_after_close";
+    /// More was transferred than was asked for.
+    TransferOver = "transfer_of_too_much";
+    /// A part of a payment that ended goes back.
+    PartGivenBack = "part_of_a_transfer_given_back";
+    /// A transfer that came late waits for people.
+    TransferLateInSuspense = "late_transfer_in_suspense";
+    /// A transfer that names nothing waits for people.
+    TransferInSuspense = "transfer_in_suspense";
+    /// Two people have said what a transfer is for.
+    TransferByTwoPeople = "transfer_placed_by_two_people";
+    /// A transfer goes back to its payer.
+    TransferReturned = "transfer_returned";
+    /// A customer transferred who had paid otherwise as well.
+    TransferBesidesCode = "transfer_beside_another_success";
+    /// A statement showed again what an earlier one had shown.
+    StatementOverlaps = "statement_overlaps";
+    /// A statement's import stopped half-way or was not known to be done.
+    ImportStopped = "import_stopped_half_way";
+    /// A process died before it had told the engine what its ledger knew.
+    DeskDiedUntold = "desk_died_before_telling";
+    /// A statement showed that a payout left.
+    PayoutShown = "payout_shown_by_statement";
+    /// A refund's payout could not be done.
+    PayoutFailed = "payout_of_a_refund_failed";
+    /// One person alone was refused.
+    OnePersonRefused = "one_person_alone_refused";
+    /// The ledger did what was asked, and nobody heard its answer.
+    LedgerUnheard = "ledger_answer_lost";
 }
 
 /// How many paths there are.

@@ -38,6 +38,14 @@ pub enum Plant {
     UnknownRedone,
     /// The workers have stopped.
     WorkersDead,
+    /// The ledger does not mark what the engine has to be told.
+    NewsDropped,
+    /// An entry of a statement is counted each time that it comes.
+    EntryForgotten,
+    /// What is left over is kept.
+    LeftOverKept,
+    /// One person alone may send money.
+    OnePersonEnough,
 }
 
 impl Plant {
@@ -59,5 +67,9 @@ impl Plant {
         (Plant::LeaseIgnored, 15),
         (Plant::UnknownRedone, 16),
         (Plant::WorkersDead, 17),
+        (Plant::NewsDropped, 6),
+        (Plant::EntryForgotten, 16),
+        (Plant::LeftOverKept, 2),
+        (Plant::OnePersonEnough, 12),
     ];
 }

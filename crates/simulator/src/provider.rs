@@ -34,6 +34,8 @@ pub(crate) enum House {
     Stripe,
     UnionPay,
     Paypal,
+    /// The real ledger, whose books this mirrors (see `bank`).
+    Bank,
 }
 
 /// An order in a provider's books.
@@ -58,6 +60,8 @@ pub(crate) struct Order {
     pub(crate) refunds_coming: Vec<ProviderOrderNo>,
     /// Create calls that were ever made.
     pub(crate) creates: u32,
+    /// The ledger has called it closed once; what comes later is a late success.
+    pub(crate) closed_before: bool,
     /// Close calls that were ever made.
     pub(crate) closes: u32,
     /// Our notification of the success was accepted once.
@@ -141,6 +145,7 @@ impl Order {
             creates_coming: 0,
             refunds_coming: Vec::new(),
             creates: 0,
+            closed_before: false,
             closes: 0,
             told_paid: false,
             misquoted_until: Timestamp::EPOCH,
@@ -274,7 +279,7 @@ impl Order {
         match self.house {
             House::Alipay | House::UnionPay => now < self.expires_at,
             House::Wechat => now < self.expires_at + CASHIER_GRACE,
-            House::Stripe | House::Paypal => true,
+            House::Stripe | House::Paypal | House::Bank => true,
         }
     }
 

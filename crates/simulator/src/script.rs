@@ -107,6 +107,7 @@ impl World {
         let alike = self.run.is_crowd() && !idx.is_multiple_of(4);
         let (token, methods) = if alike { (false, vec![Method::Alipay]) } else { (token, methods) };
         let methods = if self.run.is_bazaar() { self.bazaar_methods(idx) } else { methods };
+        let methods = self.town_methods(idx).unwrap_or(methods);
         let dice = self.slots[idx].dice(Purpose::Merchant);
         let expires_in_s = match dice.below(10) {
             0 => Some(60),
@@ -322,7 +323,12 @@ impl World {
             if let Some(at) = at
                 && !std::mem::replace(&mut self.slots[idx].orders[at].shown, true)
             {
-                self.court(idx, at, payment.expires_at);
+                if self.is_bank(idx, at) {
+                    self.check_transfer_shown(idx, attempt);
+                    self.court_transfer(idx, at, payment.expires_at);
+                } else {
+                    self.court(idx, at, payment.expires_at);
+                }
             }
         }
     }

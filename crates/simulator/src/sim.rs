@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use engine::{Engine, KeyedRequest, NoMessages, Parts};
+use recovery::bank::Desk;
 use resilience::{Cause, Settings};
 
 use crate::disk::Disk;
@@ -16,6 +17,7 @@ use crate::plant::Plant;
 use crate::report::Counts;
 use crate::rescue::{Rescue, Tally};
 use crate::script::Does;
+use crate::town::Town;
 use crate::wire::Wire;
 use crate::world::{
     Ctx, ENDS_WITHIN_S, Event, FAULTS_STOP_S, Kind, Run, Shared, Spawn, TaskId, Violation, World,
@@ -50,19 +52,20 @@ struct Sim {
     shared: Arc<Shared>,
     executor: Executor,
     engines: Vec<Option<Arc<Engine>>>,
+    desks: Vec<Option<Arc<Desk>>>,
     options: engine::Options,
 }
 
 impl Sim {
     fn new(run: Run) -> Sim {
         let rescue = run.rescue;
-        let mut options = crate::wire::options(run.is_bazaar());
+        let mut options = crate::wire::options(&run);
         let shared = Shared::new(World::new(run));
         let executor = Executor::new(Arc::clone(&shared));
         if let Some(rescue) = rescue {
             options = rescue.options(options);
         }
-        Sim { shared, executor, engines: Vec::new(), options }
+        Sim { shared, executor, engines: Vec::new(), desks: Vec::new(), options }
     }
 
     fn run(&mut self) {
@@ -95,7 +98,7 @@ impl Sim {
 
     fn outcome(self) -> Outcome {
         drop(self.executor);
-        drop(self.engines);
+        drop((self.engines, self.desks));
         let mut world = self.shared.world();
         Outcome {
             violation: world.violation.take(),
@@ -134,6 +137,9 @@ impl Sim {
                 world().set_issuer_outage(issuer, channel, on);
             }
             Event::Look(proc, goes_on) => self.look(at(proc), goes_on),
+            Event::Transfer(plan) => world().transfer(plan),
+            Event::BankLand(landing) => world().bank_land(landing),
+            Event::Tell | Event::Statement | Event::Clerks => world().errand(event),
             Event::StopFaults => world().stop_faults(),
         }
     }
@@ -214,6 +220,11 @@ impl Sim {
                 });
                 self.executor.start(job, ctx(proc, idx, Kind::Letter(letter)));
             }
+            Spawn::Desk { proc, errand } => {
+                let Some(desk) = self.desks.get(proc).cloned().flatten() else { return };
+                let job = crate::town::job(Arc::clone(&self.shared), desk, errand);
+                self.executor.start(job, ctx(proc, 0, Kind::Desk));
+            }
             Spawn::Claim { proc } => {
                 let Some(engine) = self.engine(proc) else { return };
                 let shared = Arc::clone(&self.shared);
@@ -242,7 +253,9 @@ impl Sim {
         let mut world = self.shared.world();
         match *spawn {
             Spawn::Boot(_) => true,
-            Spawn::Claim { proc } | Spawn::Perform { proc, .. } => world.procs[proc].serves(),
+            Spawn::Claim { proc } | Spawn::Perform { proc, .. } | Spawn::Desk { proc, .. } => {
+                world.procs[proc].serves()
+            }
             Spawn::Act { proc, idx, act } => {
                 let serves = world.procs[proc].serves();
                 if !serves {
@@ -267,10 +280,16 @@ impl Sim {
     /// Builds a process's engine on the store that is there.
     fn boot(&mut self, proc: usize) {
         let skew = Arc::clone(&self.shared.world().procs[proc].skew);
+        let clock = || HostClock { now: Arc::clone(&self.shared.now), skew: Arc::clone(&skew) };
+        let ledger = crate::bank::ledger(&self.shared, proc, clock());
         let parts = Parts {
             store: Arc::new(Disk { shared: Arc::clone(&self.shared), proc }),
-            caller: Arc::new(Wire { shared: Arc::clone(&self.shared), proc }),
-            clock: Arc::new(HostClock { now: Arc::clone(&self.shared.now), skew }),
+            caller: Arc::new(Wire {
+                shared: Arc::clone(&self.shared),
+                proc,
+                ledger: ledger.clone(),
+            }),
+            clock: Arc::new(clock()),
             entropy: Arc::new(HostDice { shared: Arc::clone(&self.shared) }),
             render: Arc::new(NoMessages),
             owner: format!("process-{proc}"),
@@ -280,8 +299,11 @@ impl Sim {
         let engine = Engine::new(parts, self.options.clone(), settings);
         if self.engines.len() <= proc {
             self.engines.resize(proc + 1, None);
+            self.desks.resize(proc + 1, None);
         }
-        self.engines[proc] = Some(Arc::new(engine));
+        let engine = Arc::new(engine);
+        self.desks[proc] = ledger.map(|ledger| Arc::new(Desk::new(ledger, Arc::clone(&engine))));
+        self.engines[proc] = Some(engine);
         self.shared.world().plan_look(proc, Duration::ZERO, true);
     }
 
@@ -352,13 +374,17 @@ impl Sim {
             match ctx.kind {
                 Kind::Act(act) => world.bereaved(ctx.idx, act),
                 Kind::Letter(letter) => world.again(letter),
-                Kind::Idle | Kind::Claim | Kind::Perform => {}
+                Kind::Desk if world.town.as_ref().is_some_and(Town::has_news) => {
+                    world.reach(Path::DeskDiedUntold);
+                }
+                Kind::Idle | Kind::Claim | Kind::Perform | Kind::Desk => {}
             }
         }
         let procs = &world.procs;
-        for (engine, proc) in self.engines.iter_mut().zip(procs) {
+        let desks = self.desks.iter_mut();
+        for ((engine, desk), proc) in self.engines.iter_mut().zip(desks).zip(procs) {
             if !proc.alive {
-                *engine = None;
+                (*engine, *desk) = (None, None);
             }
         }
     }

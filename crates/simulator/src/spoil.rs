@@ -4,7 +4,7 @@ use domain::{
     Answer, AttemptState, CloseState, CloseWhy, Flow, Operation, OrderState, Outcome, PaymentState,
     ProviderOrderNo, RefundOrder, RefundProgress, RefundReason,
 };
-use store::Change;
+use store::{BankChange, BankRecord, Change, PayoutState};
 
 use crate::plant::Plant;
 use crate::world::World;
@@ -33,6 +33,27 @@ impl World {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A change of the bank's books as a ledger with the bug would have made it.
+    pub(crate) fn spoil_bank(&mut self, change: &mut BankChange) {
+        let Some(plant) = self.run.plant else { return };
+        let excess = |r: &BankRecord| matches!(r, BankRecord::Payout(p) if p.kind == store::PayoutKind::Excess);
+        if plant == Plant::LeftOverKept {
+            change.puts.retain(|(version, record)| *version > 0 || !excess(record));
+        }
+        for (_, record) in &mut change.puts {
+            match (plant, record) {
+                (Plant::NewsDropped, BankRecord::Allotment(allotment)) => allotment.news = false,
+                (Plant::EntryForgotten, BankRecord::Transfer(transfer)) => transfer.identity = None,
+                (Plant::OnePersonEnough, BankRecord::Payout(payout)) => {
+                    if let PayoutState::Sent { by, .. } = &mut payout.state {
+                        "nobody".clone_into(by);
+                    }
+                }
+                _ => {}
+            }
         }
     }
 

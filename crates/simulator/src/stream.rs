@@ -28,6 +28,8 @@ pub(crate) enum Purpose {
     Dice,
     /// Where commands go.
     Balance,
+    /// A bank, its customers and its clerks.
+    Bank,
 }
 
 /// A stream of random numbers.

@@ -21,6 +21,7 @@ impl World {
             (self.slots[idx].rows, self.slots[idx].orders) = (rows, orders);
             self.check_answered(idx);
         }
+        self.town_verdict();
     }
 
     /// Rule 17: a final state or a person's queue, within the bound.

@@ -14,6 +14,7 @@ use domain::{
 };
 use engine::Caller;
 use providers::{AmountLimits, Capabilities, Resend};
+use recovery::bank::Ledger;
 
 use crate::executor::Wait;
 use crate::faults::{FAULTS_WINDOW_S, Fault, HOLD_S, LIE_S};
@@ -22,7 +23,7 @@ use crate::paths::Path;
 use crate::plant::Plant;
 use crate::provider::{BackState, Charge, House, Order, State};
 use crate::stream::{Purpose, Stream};
-use crate::world::{ARRIVALS_S, Event, Leaf, Shared, World, place_of_number};
+use crate::world::{ARRIVALS_S, Event, Leaf, Run, Shared, World, place_of_number};
 
 /// A channel's outage, if one is on.
 pub(crate) struct Channel {
@@ -53,9 +54,16 @@ const BAZAAR_NAMES: [(&str, House); 4] = [
     ("paypal-spare", House::Paypal),
 ];
 
+/// What a town has besides.
+const TOWN_NAMES: [(&str, House); 1] = [(crate::bank::NAME, House::Bank)];
+
 /// The channels of a world.
-pub(crate) fn channels(bazaar: bool) -> Vec<Channel> {
-    let more: &[_] = if bazaar { &BAZAAR_NAMES } else { &[] };
+pub(crate) fn channels(run: &Run) -> Vec<Channel> {
+    let more: &[_] = match (run.is_bazaar(), run.is_town()) {
+        (true, _) => &BAZAAR_NAMES,
+        (_, true) => &TOWN_NAMES,
+        _ => &[],
+    };
     let make = |(name, house): &(&str, House)| {
         let id = ChannelId::new(name).ok()?;
         Some(Channel { id, house: *house, outage: None, planned: None })
@@ -64,8 +72,8 @@ pub(crate) fn channels(bazaar: bool) -> Vec<Channel> {
 }
 
 /// What the engine is told of the channels.
-pub(crate) fn options(bazaar: bool) -> engine::Options {
-    let channels = channels(bazaar).into_iter().map(|c| engine::Channel {
+pub(crate) fn options(run: &Run) -> engine::Options {
+    let channels = channels(run).into_iter().map(|c| engine::Channel {
         id: c.id,
         capabilities: capabilities(c.house),
         call_timeout: Duration::from_secs(4),
@@ -88,9 +96,11 @@ fn capabilities(house: House) -> Capabilities {
         ),
         House::UnionPay => ("unionpay", vec![(Method::UnionPay, Flow::Presented)]),
         House::Paypal => ("paypal", vec![(Method::Paypal, Flow::Presented)]),
+        House::Bank => ("bank", vec![(Method::BankTransfer, Flow::Presented)]),
     };
     Capabilities {
         amounts: AmountLimits::same(&[Currency::CNY], 1, 10_000_000),
+        pay_within: (house == House::Bank).then_some(crate::bank::PAY_WITHIN),
         resend_create: match house {
             House::Alipay => Resend::Never,
             _ => Resend::WhileOpen,
@@ -133,6 +143,8 @@ enum What {
 pub(crate) struct Wire {
     pub(crate) shared: Arc<Shared>,
     pub(crate) proc: usize,
+    /// The process's own ledger.
+    pub(crate) ledger: Option<Arc<Ledger>>,
 }
 
 #[async_trait]
@@ -142,8 +154,22 @@ impl Caller for Wire {
         if let Some(until) = wait {
             Wait::new(&self.shared, until).await;
         }
+        let answer = match self.ledger.as_ref().filter(|ledger| ledger.has(channel)) {
+            Some(ledger) => self.to_ledger(ledger, channel, op, until).await,
+            None => self.over_the_wire(channel, op, until).await,
+        };
+        let wait = self.shared.world().point(self.proc, Point::AfterCall);
+        if let Some(until) = wait {
+            Wait::new(&self.shared, until).await;
+        }
+        answer
+    }
+}
+
+impl Wire {
+    async fn over_the_wire(&self, channel: &ChannelId, op: &Operation, until: Timestamp) -> Answer {
         let sent = self.shared.world().send(self.proc, channel, op, until);
-        let answer = match sent {
+        match sent {
             Sent::Refused(answer) => answer,
             Sent::Away { flight, answered_at } => {
                 let wait = self.shared.world().point(self.proc, Point::DuringCall);
@@ -155,12 +181,7 @@ impl Caller for Wire {
                 std::mem::forget(heard);
                 self.shared.world().hear(flight)
             }
-        };
-        let wait = self.shared.world().point(self.proc, Point::AfterCall);
-        if let Some(until) = wait {
-            Wait::new(&self.shared, until).await;
         }
-        answer
     }
 }
 
@@ -187,7 +208,7 @@ pub(crate) enum Sent {
     Away { flight: u32, answered_at: Timestamp },
 }
 
-fn fault(code: &str) -> domain::Fault {
+pub(crate) fn fault(code: &str) -> domain::Fault {
     domain::Fault::new(code, "simulated")
 }
 
@@ -222,12 +243,30 @@ impl World {
     ) -> Sent {
         let idx = place_of_number(op.number());
         let at = self.channels.iter().position(|c| c.id == *channel).unwrap_or(0);
+        let order = match self.admit(idx, proc, at, op, until) {
+            Ok(order) => order,
+            Err(answer) => return Sent::Refused(*answer),
+        };
+        let what = self.what(idx, op);
+        self.fly(proc, idx, order, what, op, until)
+    }
+
+    /// What is checked of a call that is about to leave. The place of its order, or what its
+    /// caller hears at once.
+    pub(crate) fn admit(
+        &mut self,
+        idx: usize,
+        proc: usize,
+        at: usize,
+        op: &Operation,
+        until: Timestamp,
+    ) -> Result<usize, Box<Answer>> {
         let order = self.order_place(idx, at, op);
         if let Some(answer) = self.planted_answer(idx, order, op) {
-            return Sent::Refused(answer);
+            return Err(Box::new(answer));
         }
         if let Some(answer) = self.answered_at_home(idx, order, op) {
-            return Sent::Refused(answer);
+            return Err(Box::new(answer));
         }
         if matches!(op, Operation::Close(..)) {
             // Trying counts (rule 5); whether it gets through is not in anybody's hands.
@@ -236,13 +275,12 @@ impl World {
         if self.here(proc) >= until && !self.has(Plant::LeaseIgnored) {
             self.reach(Path::StaleCallRefused);
             self.say(idx, || format!("{} refused by its caller: too late", op.name()));
-            return Sent::Refused(op.unavailable(fault("deadline")));
+            return Err(Box::new(op.unavailable(fault("deadline"))));
         }
         self.check_call(idx, proc, at, op, until);
         self.leaf(Leaf::Calling);
         self.note_sent(idx, order, op);
-        let what = self.what(idx, op);
-        self.fly(proc, idx, order, what, op, until)
+        Ok(order)
     }
 
     /// What a codec answers without a call: PayPal's order whose id we never learned has a link
@@ -722,7 +760,9 @@ impl World {
 
     /// Draws the channels' outages of this seed.
     pub(crate) fn draw_outages(&mut self, dice: &mut Stream) {
-        for channel in 0..self.channels.len() {
+        // What lies in the process itself has no outage.
+        let far = self.channels.iter().filter(|c| c.house != House::Bank).count();
+        for channel in 0..far {
             let fault = self.weather.strike(&[Fault::OutageRefused, Fault::OutageHangs], dice);
             let from = dice.between(0, FAULTS_WINDOW_S * 2 / 3);
             let length = dice.between(15, 240);

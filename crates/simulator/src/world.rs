@@ -22,6 +22,7 @@ use crate::plant::Plant;
 use crate::report::Counts;
 use crate::rescue::{Rescue, Tally};
 use crate::stream::{Purpose, Stream};
+use crate::town::{Errand, Town};
 use crate::wire::{Channel, Flight};
 
 /// Virtual time begins here: an ordinary moment, in seconds since the Unix epoch.
@@ -43,6 +44,9 @@ const CROWD_EVERY: u64 = 8;
 /// Every so manieth seed is a bazaar: providers without a close call and providers where a call
 /// of ours takes the money, with two accounts each. No older seed with a name is one.
 const BAZAAR_EVERY: u64 = 8;
+/// Of so many seeds, these are towns: customers may pay by bank transfer, and the real ledger
+/// answers for it. No older seed with a name is one.
+const TOWNS: (u64, [u64; 2]) = (16, [4, 7]);
 /// How many times as many payments a crowd has.
 const CROWD: usize = 10;
 /// How often a process looks at health while nothing is slow.
@@ -82,6 +86,11 @@ impl Run {
     /// Whether this seed is a bazaar.
     pub(crate) fn is_bazaar(&self) -> bool {
         self.rescue.is_none() && self.seed.is_multiple_of(BAZAAR_EVERY)
+    }
+
+    /// Whether this seed is a town.
+    pub(crate) fn is_town(&self) -> bool {
+        self.rescue.is_none() && TOWNS.1.contains(&(self.seed % TOWNS.0))
     }
 
     /// How many payments there are in all.
@@ -134,6 +143,8 @@ pub(crate) enum Kind {
     Letter(u32),
     Claim,
     Perform,
+    /// Something at the bank's desk; it turns from payment to payment.
+    Desk,
 }
 
 /// Who is being polled.
@@ -176,6 +187,16 @@ pub(crate) enum Event {
     IssuerOutage(u8, Option<u8>, bool),
     /// A process looks at health; the next look follows by itself, or not.
     Look(u16, bool),
+    /// A customer makes a bank transfer.
+    Transfer(u32),
+    /// A commit of the bank's books takes effect after its caller has given up.
+    BankLand(u32),
+    /// The desk's worker looks for what is new.
+    Tell,
+    /// A bank statement is imported.
+    Statement,
+    /// Clerks do what lies on their desks.
+    Clerks,
     /// Faults stop.
     StopFaults,
 }
@@ -195,6 +216,7 @@ pub(crate) enum Spawn {
     Letter { proc: usize, letter: u32 },
     Claim { proc: usize },
     Perform { proc: usize, claim: Claim },
+    Desk { proc: usize, errand: Errand },
 }
 
 /// Everybody's state.
@@ -239,6 +261,8 @@ pub(crate) struct World {
     pub(crate) lonely: bool,
     /// The task that heard last that a close gave money back, and of which order.
     pub(crate) heard_back: Option<(TaskId, usize, usize)>,
+    /// The bank, where there is one.
+    pub(crate) town: Option<Town>,
 }
 
 /// What a task did last; tells where a crash struck.
@@ -300,6 +324,9 @@ impl World {
             }
             weather = weather.of_bazaar();
         }
+        if run.is_town() && run.seed / TOWNS.0 % 3 == 2 {
+            weather = Weather::draw_storm(&mut Stream::new(run.seed, Purpose::Weather, 2));
+        }
         if run.healthy {
             weather = Weather::calm();
         }
@@ -320,7 +347,7 @@ impl World {
             spawns: Vec::new(),
             doomed: Vec::new(),
             timed_wait: false,
-            channels: crate::wire::channels(run.is_bazaar()),
+            channels: crate::wire::channels(&run),
             sick: Vec::new(),
             flights: Vec::new(),
             letters: Vec::new(),
@@ -341,6 +368,7 @@ impl World {
             wanted_procs: 1 + usize::from(dice.percent(40)),
             lonely: Stream::new(run.seed, Purpose::Weather, 1).percent(30),
             heard_back: None,
+            town: run.is_town().then(|| Town::new(run.seed, run.size())),
             weather,
             run,
         };
@@ -371,6 +399,9 @@ impl World {
         }
         if self.run.is_bazaar() {
             self.draw_provider_outages();
+        }
+        if self.town.is_some() {
+            self.open_town();
         }
     }
 
@@ -460,6 +491,13 @@ impl World {
             self.fired.push((idx, nth, fault));
         }
         Some(fault)
+    }
+
+    /// Work at the bank's desk comes to a payment: its dice and ids are that payment's now.
+    pub(crate) fn turn_to(&mut self, idx: usize) {
+        if self.ctx.kind == Kind::Desk {
+            self.ctx.idx = idx;
+        }
     }
 
     /// Whether a planted bug is in force.
