@@ -51,12 +51,17 @@ pub(crate) fn ledger(shared: &Arc<Shared>, proc: usize, clock: HostClock) -> Opt
     Some(Arc::new(Ledger::new(books, Arc::new(clock), entropy, channels)))
 }
 
-/// The account. Every other town keeps what is over, and what comes late, for people.
+/// The account. Every other town keeps what is over, and what comes late, for people; every
+/// fourth gives each payment an account of its own.
 fn settings(run: &Run) -> Option<BankSettings> {
     let kept = run.seed % 16 == 7;
     let (spare, late) = if kept { ("hold", "suspense") } else { ("return", "settle") };
+    let own = (run.seed / 16).is_multiple_of(4);
+    let identify = if own { "virtual_account" } else { "reference" };
     let settings = serde_json::json!({
         "payee": "Shop", "bank": "Bank", "account": "62220001", "utc_offset_minutes": 0,
+        "identify_by": identify,
+        "virtual_accounts": { "prefix": "6217", "serial_digits": 6, "check": "luhn" },
         "over": spare, "part": spare, "late": late,
         "statements": [{
             "type": "csv", "account": "62220001", "currency": "CNY",

@@ -210,6 +210,10 @@ paths! {
     OnePersonRefused = "one_person_alone_refused";
     /// The ledger did what was asked, and nobody heard its answer.
     LedgerUnheard = "ledger_answer_lost";
+    /// A customer transferred to an account of its payment's own.
+    TransferToOwnAccount = "transfer_to_a_virtual_account";
+    /// Staff recorded a transfer, and the statement showed it later.
+    TransferRecorded = "transfer_recorded_then_shown";
 }
 
 /// How many paths there are.

@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use domain::{Attempt, AttemptState, ChannelId, Method, Timestamp};
+use domain::{Attempt, AttemptState, ChannelId, Method, Money, ProviderOrderNo, Timestamp};
 use providers::bank::Reference;
-use recovery::bank::{BankError, Desk, Imported, Upload, Word};
+use recovery::bank::{BankError, Desk, Imported, NewTransfer, Upload, Word};
 use store::{
     Allotment, BankBooks, BankChange, BankFilter, BankKind, BankRecord, Expecting, MemoryStore,
     NEWS, Payout, PayoutKind, PayoutState, Proposal, Transfer, TransferState,
@@ -81,13 +81,38 @@ pub(crate) enum Errand {
 /// One thing that a clerk does.
 #[derive(Clone, Debug)]
 enum Chore {
-    Match { id: String, number: String },
-    Return { id: String },
-    Approve { id: String, by: &'static str, alone: bool },
-    Reject { id: String, by: &'static str },
-    Sent { id: String },
-    Confirm { id: String, by: &'static str, alone: bool },
-    Fail { id: String },
+    Match {
+        id: String,
+        number: String,
+    },
+    /// Say that a movement came which no statement has shown yet.
+    Record {
+        money: Money,
+        number: String,
+    },
+    Return {
+        id: String,
+    },
+    Approve {
+        id: String,
+        by: &'static str,
+        alone: bool,
+    },
+    Reject {
+        id: String,
+        by: &'static str,
+    },
+    Sent {
+        id: String,
+    },
+    Confirm {
+        id: String,
+        by: &'static str,
+        alone: bool,
+    },
+    Fail {
+        id: String,
+    },
 }
 
 impl Town {
@@ -143,6 +168,13 @@ impl Town {
         let news = |kind| at_once(self.books.bank_find(kind, NEWS)).and_then(Result::ok);
         let some = |kind| news(kind).is_some_and(|found| !found.is_empty());
         some(BankKind::Allotment) || some(BankKind::Payout)
+    }
+
+    /// What a customer is told to write, or the account of its own that it transfers to.
+    fn mark(&self, number: &ProviderOrderNo) -> Option<(String, bool)> {
+        let found = self.allotments().into_iter().find(|a| a.number == *number)?;
+        let own = found.account.is_some();
+        Some((found.account.unwrap_or_else(|| Reference::of(number).to_string()), own))
     }
 
     /// The debit that carries a payout out, if the bank has booked it.
@@ -262,9 +294,16 @@ impl World {
         }
         let orders = &self.slots[idx].orders;
         let elsewhere = orders.iter().enumerate().any(|(at, o)| at != order && o.is_captured());
-        let number = &orders[order].number;
-        let text =
-            if named { format!("order {}", Reference::of(number)) } else { "greetings".to_owned() };
+        let shown = town.mark(&orders[order].number);
+        let text = match shown.filter(|_| named) {
+            Some((mark, own)) => {
+                if own {
+                    self.reach(Path::TransferToOwnAccount);
+                }
+                format!("order {mark}")
+            }
+            None => "greetings".to_owned(),
+        };
         let at = self.now;
         self.say(idx, || format!("customer transfers {minor} ({text})"));
         if elsewhere {
@@ -310,6 +349,9 @@ impl World {
                 if counts.known > 0 && !done.seen_before {
                     self.reach(Path::StatementOverlaps);
                 }
+                if counts.reconciled > 0 {
+                    self.reach(Path::TransferRecorded);
+                }
                 if counts.payouts > 0 {
                     self.reach(Path::PayoutShown);
                 }
@@ -333,6 +375,17 @@ impl World {
         for transfer in town.transfers() {
             let roll = town.dice.below(100);
             chores.extend(chore_of_transfer(&transfer, roll, eager));
+        }
+        for movement in town.imported..town.account.len() {
+            let seen = town.dice.percent(15) && !eager;
+            let Movement { minor, meant: Some((idx, order)), .. } = town.account[movement] else {
+                continue;
+            };
+            let order = &self.slots[idx].orders[order];
+            let money = Money::new(minor, order.money.currency());
+            if let (true, Ok(money)) = (seen, money) {
+                chores.push(Chore::Record { money, number: order.number.to_string() });
+            }
         }
         for payout in town.payouts() {
             let roll = town.dice.below(100);
@@ -494,7 +547,10 @@ fn chore_of_transfer(transfer: &Transfer, roll: u32, eager: bool) -> Option<Chor
                 None => Some(Chore::Return { id }),
             }
         }
-        TransferState::Proposed { what: Proposal::Record { .. }, .. } => None,
+        // The statement is waited for; what it does not show did not come.
+        TransferState::Proposed { what: Proposal::Record { .. }, .. } => {
+            (eager || roll < 20).then_some(Chore::Reject { id, by: "wang" })
+        }
         TransferState::Proposed { by, .. } => {
             let (same, other) = if by == "li" { ("li", "wang") } else { ("wang", "li") };
             match roll {
@@ -539,6 +595,18 @@ async fn do_chore(desk: &Desk, chore: &Chore) -> Result<(), BankError> {
     match chore {
         Chore::Match { id, number } => {
             ledger.propose_match(id, number, &word("li")).await.map(drop)
+        }
+        Chore::Record { money, number } => {
+            let bank = ChannelId::new(NAME).map_err(|_| BankError::NoSuchChannel)?;
+            let new = NewTransfer {
+                money: *money,
+                booked_on: "2027-01-15".to_owned(),
+                payer_name: None,
+                payer_account: None,
+                bank_reference: None,
+                target: number.clone(),
+            };
+            desk.record(&bank, &new, &word("li")).await.map(drop)
         }
         Chore::Return { id } => ledger.propose_return(id, &word("wang")).await.map(drop),
         Chore::Approve { id, by, .. } => desk.approve(id, &word(by)).await.map(drop),
