@@ -576,9 +576,13 @@ pub enum MessagesCommand {
 pub enum KeysCommand {
     /// Make a key: prints its secret once, and the lines for the configuration.
     New {
-        /// Whose payments it is for.
+        /// Whose payments it is for; an operator's key may do without.
         #[arg(long)]
-        merchant: String,
+        merchant: Option<String>,
+        /// The person or program that holds it, for logs and the audit log. Where two people must
+        /// agree, these names tell them apart.
+        #[arg(long)]
+        name: Option<String>,
         /// What it may do.
         #[arg(long, value_enum, default_value_t = KeyRole::Merchant)]
         role: KeyRole,

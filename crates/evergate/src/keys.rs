@@ -7,17 +7,38 @@ use crate::args::KeyRole;
 use crate::lang::Lang;
 
 /// A new key's secret and the lines of the configuration.
-pub fn new(merchant: &str, role: KeyRole, lang: Lang, as_json: bool) -> anyhow::Result<String> {
-    let merchant = MerchantId::new(merchant)?;
+///
+/// # Errors
+/// When a merchant's key names no merchant, or a name cannot be one.
+pub fn new(
+    merchant: Option<&str>,
+    name: Option<&str>,
+    role: KeyRole,
+    lang: Lang,
+    as_json: bool,
+) -> anyhow::Result<String> {
+    if merchant.is_none() && matches!(role, KeyRole::Merchant) {
+        anyhow::bail!("--merchant: a merchant's key needs one; say whose payments it is for");
+    }
+    let merchant = merchant.map(MerchantId::new).transpose()?;
+    // Names stand in logs and in the audit log: the same characters will do.
+    let name = name.map(MerchantId::new).transpose()?;
     let (secret, hash) = server::generate_key(crate::clock::random());
     let role = match role {
         KeyRole::Merchant => "merchant",
         KeyRole::Operator => "operator",
     };
-    let lines = section(merchant.as_str(), role, &hash);
+    let mut lines = String::from("[[api_keys]]\n");
+    for (field, text) in [("name", &name), ("merchant", &merchant)] {
+        if let Some(text) = text {
+            lines.push_str(&format!("{field} = \"{text}\"\n"));
+        }
+    }
+    lines.push_str(&format!("role = \"{role}\"\nhash = \"{hash}\"\n"));
     if as_json {
         let key = json!({
-            "secret": secret, "merchant": merchant, "role": role, "hash": hash, "config": lines,
+            "secret": secret, "name": name, "merchant": merchant, "role": role, "hash": hash,
+            "config": lines,
         });
         return Ok(key.to_string());
     }

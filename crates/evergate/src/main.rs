@@ -65,8 +65,9 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Bank(command) => say(&client::bank(command, style).await?),
         Command::Messages(command) => say(&client::messages(command, style).await?),
         Command::Statements(command) => say(&statements::run(command, style).await?),
-        Command::Keys(KeysCommand::New { merchant, role }) => {
-            say(&keys::new(&merchant, role, lang, cli.json)?);
+        Command::Keys(KeysCommand::New { merchant, name, role }) => {
+            let (merchant, name) = (merchant.as_deref(), name.as_deref());
+            say(&keys::new(merchant, name, role, lang, cli.json)?);
         }
         Command::Config(ConfigCommand::Default) => print!("{}", config::REFERENCE),
         Command::Config(command) => {

@@ -101,7 +101,7 @@ async fn refresh_counts(state: &Shared) {
         Err(error) => tracing::warn!(%error, "payments could not be counted"),
     }
     if let Some(desk) = &state.bank {
-        crate::bank::refresh(desk, state.engine.now()).await;
+        crate::bank::gauges::refresh(desk, state.engine.now()).await;
     }
 }
 
@@ -173,6 +173,6 @@ pub(crate) fn describe() {
         "Answers and notifications that only keys proved which are not in force"
     );
     describe_gauge!("evergate_payments", "Payments in the books, by status");
-    crate::bank::describe();
+    crate::bank::gauges::describe();
     crate::health_metrics::describe();
 }

@@ -24,6 +24,10 @@ fn a_new_key_is_shown_once_with_the_lines_that_make_it_valid() {
     let text = stdout(&run(&["keys", "new", "--merchant", "shop", "--role", "operator"]));
     assert!(text.contains("[[api_keys]]") && text.contains("role = \"operator\""), "{text}");
     assert_eq!(code(&run(&["keys", "new", "--merchant", "no spaces please"])), 2);
+    let person = stdout(&run(&["keys", "new", "--role", "operator", "--name", "li"]));
+    assert!(person.contains("name = \"li\"") && !person.contains("merchant ="), "{person}");
+    let nobodys = run(&["keys", "new"]);
+    assert!(code(&nobodys) != 0 && stderr(&nobodys).contains("--merchant"));
 }
 
 #[test]

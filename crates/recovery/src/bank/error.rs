@@ -25,7 +25,7 @@ pub enum BankError {
         wanted: &'static str,
     },
     /// The person who proposed it may not agree to it (rule 12).
-    #[error("`{0}` did the first half; the second needs another person's key")]
+    #[error("`{0}` did the first half; the second needs another person's key, with another `name`")]
     SamePerson(String),
     /// Another currency than the payment's.
     #[error("the transfer is in another currency than the payment")]

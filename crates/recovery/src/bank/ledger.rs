@@ -241,7 +241,7 @@ impl Ledger {
             match work.payout(refund.number.as_str()).await? {
                 Some(known) => refund_state(&known),
                 None => {
-                    let payer = work.transfers_of(&refund.order.number).await?.pop();
+                    let payer = payer(&mut work, &refund.order.number).await?;
                     let payout = Payout {
                         id: refund.number.to_string(),
                         channel: channel.clone(),
@@ -269,6 +269,23 @@ impl Ledger {
         let found = self.work().payout(refund.number.as_str()).await?;
         Ok(found.map_or(RefundState::NotFound, |payout| refund_state(&payout)))
     }
+}
+
+/// The transfer that made an order whole; the last one where none did.
+async fn payer(
+    work: &mut Work<'_>,
+    number: &ProviderOrderNo,
+) -> Result<Option<store::Transfer>, BankError> {
+    let whole = match work.allotment(number).await?.map(|allotment| allotment.state) {
+        Some(Expecting::Paid { transfer, .. }) => Some(transfer),
+        _ => None,
+    };
+    let mut transfers = work.transfers_of(number).await?;
+    let paid = transfers.iter().position(|t| whole.as_ref() == Some(&t.id));
+    Ok(match paid {
+        Some(at) => Some(transfers.swap_remove(at)),
+        None => transfers.pop(),
+    })
 }
 
 /// What the customer is shown.

@@ -303,6 +303,24 @@ async fn a_refund_is_a_payout_that_a_statement_proves() {
     assert_eq!(town.payouts().await[0].state.name(), "failed");
 }
 
+#[tokio::test]
+async fn a_refund_goes_to_whoever_paid_and_not_to_whoever_paid_again() {
+    let mut town = plain();
+    let payment = town.create(500).await;
+    town.book(500, &mark(&payment));
+    town.import_all().await;
+    let paid_by = town.transfers().await.pop().unwrap();
+    town.book(500, &mark(&payment));
+    town.import_all().await;
+    let (after, ..) = town.engine.refund(&shop(), payment.id, None, None, None).await.unwrap();
+    let number = after.refunds[0].number.as_str().to_owned();
+    let payouts = town.payouts().await;
+    let refund = payouts.iter().find(|payout| payout.id == number).unwrap();
+    assert_eq!(refund.transfer.as_ref(), Some(&paid_by.id));
+    let again = payouts.iter().find(|payout| payout.kind == PayoutKind::Excess).unwrap();
+    assert_ne!(again.transfer, refund.transfer);
+}
+
 /// Rule 16: an unknown commit is read back, and done again only if it was not done.
 #[tokio::test]
 async fn rule_16_an_unknown_commit_is_read_back() {
