@@ -34,6 +34,7 @@ mod load;
 mod rank;
 mod route;
 mod rules;
+mod series;
 mod settings;
 
 pub use ages::Ages;
@@ -55,4 +56,5 @@ pub use rules::{
     DEPTH_MAX, Facts, FailedRule, InvalidRule, RULES_MAX, RuleText, Rules, Ruling, Standing,
     TEXT_MAX, Then, WEIGHT_MAX, Wrong,
 };
+pub use series::{Point, Series};
 pub use settings::Settings;
