@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ChannelId, Class, CloseState, CloseWhy, Created, Decline, Fault, Flow, Method, OrderState,
-    Outcome, Policy, Presentation, ProviderOrderNo, Receipt, Timestamp,
+    Outcome, Policy, Presentation, Proves, ProviderOrderNo, Receipt, Timestamp,
 };
 
 /// One try of a payment on one channel, under a number of its own at the provider.
@@ -344,30 +344,19 @@ impl Attempt {
                 Some(S::Declined { at: now, decline })
             }
             (S::Presented { .. }, F::Learned(..)) => self.ask_again(now, policy),
-            (S::Unknown { .. }, F::Learned(Outcome::Ok(OrderState::NotFound), _))
-                if self.never_arrived(now, policy) =>
-            {
-                never_arrived(now)
-            }
+            (
+                S::Unknown { .. } | S::Closing { .. },
+                F::Learned(Outcome::Ok(OrderState::NotFound), Source::Query),
+            ) if self.not_found_proves(now, policy) => self.surely_unpaid(now, policy),
             (S::Unknown { since, .. }, F::Learned(Outcome::Ok(OrderState::Payable), _))
-                if self.never_arrived(now, policy) =>
+                if now >= self.until + policy.not_found_settles =>
             {
                 // It is there, unpaid, and nobody will pay it: close it to know for sure.
                 Some(self.closing(CloseWhy::Orphan, *since, now))
             }
             (S::Unknown { .. }, F::Learned(..)) => self.ask_again(now, policy),
-            (S::Closing { .. }, F::Learned(Outcome::Ok(OrderState::NotFound), _))
-                if self.flow == Flow::Direct && self.never_arrived(now, policy) =>
-            {
-                never_arrived(now)
-            }
             // "Payable" proves nothing however late it is: not every provider ends an order by
             // itself, and a notification may tell of long ago. It is closed until that is proof.
-            (S::Closing { .. }, F::Learned(Outcome::Ok(OrderState::NotFound), Source::Query))
-                if now >= self.expires_at + policy.lapse_margin =>
-            {
-                closed(Proof::Lapsed, now)
-            }
             // The close is still to be tried: an answer to a question from before is no try
             // (rule 5).
             (S::Closing { ask: Ask::Close, .. }, F::Learned(..)) => None,
@@ -465,7 +454,7 @@ impl Attempt {
     }
 
     fn first_query(&self, now: Timestamp, policy: &Policy) -> Check {
-        let wait = policy.queries(&self.channel).wait(0);
+        let wait = policy.rules(&self.channel).query_schedule.wait(0);
         Check { at: now + spread(self.number.as_str(), 0, wait), tries: 0 }
     }
 
@@ -473,7 +462,7 @@ impl Attempt {
         let mut state = self.state.clone();
         match &mut state {
             AttemptState::Presented { check, .. } | AttemptState::Unknown { check, .. } => {
-                let wait = policy.queries(&self.channel).wait(check.tries + 1);
+                let wait = policy.rules(&self.channel).query_schedule.wait(check.tries + 1);
                 *check = self.later(*check, wait, now);
             }
             _ => return None,
@@ -486,9 +475,24 @@ impl Attempt {
         Check { at: now + wait, tries: check.tries + 1 }
     }
 
-    /// Whether "not found" is proof by now that the create call never arrived.
-    fn never_arrived(&self, now: Timestamp, policy: &Policy) -> bool {
-        now >= self.until + policy.not_found_settles
+    /// Whether "not found" proves by now that nobody can pay it. That is the channel's to say.
+    fn not_found_proves(&self, now: Timestamp, policy: &Policy) -> bool {
+        let window_over = now >= self.until + policy.not_found_settles;
+        let end_over = now >= self.expires_at + policy.lapse_margin;
+        match policy.rules(&self.channel).not_found.of(self.flow) {
+            Proves::Nothing => false,
+            Proves::AfterEnd => end_over,
+            // One that was shown had been made, whatever is said of it now.
+            Proves::AfterWindow => window_over && (end_over || !self.is_shown()),
+        }
+    }
+
+    /// The end of an attempt of which "not found" is proof.
+    fn surely_unpaid(&self, now: Timestamp, policy: &Policy) -> Option<AttemptState> {
+        match policy.rules(&self.channel).not_found.of(self.flow) {
+            Proves::AfterWindow if !self.is_shown() => never_arrived(now),
+            _ => closed(Proof::Lapsed, now),
+        }
     }
 
     fn learn_reference(&mut self, fact: &AttemptFact) {

@@ -167,12 +167,16 @@ pub const SYNTHETIC_MERCHANT: &str = "evergate-synthetic";
 /// The order number that a provider sees: derived from the payment and the attempt's ordinal,
 /// so that a re-send after a crash is the same order at the provider (rule 8).
 ///
-/// 29 upper-case letters and digits: inside WeChat Pay's 6..=32 and Alipay's 64.
+/// Upper-case letters and digits, [`LEN`](ProviderOrderNo::LEN) of them; every provider's table
+/// of capabilities is checked against that when it is compiled.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct ProviderOrderNo(Arc<str>);
 
 impl ProviderOrderNo {
+    /// How many signs a number of ours has, of an order or a refund.
+    pub const LEN: usize = 29;
+
     /// The number of attempt `ordinal` (from 1) of `payment`.
     pub fn of(payment: PaymentId, ordinal: u16) -> Self {
         ProviderOrderNo(format!("E{}{ordinal:02}", base32(payment.uuid().as_u128())).into())
@@ -238,7 +242,9 @@ mod tests {
             prop_assert_eq!(id.to_string().parse::<PaymentId>(), Ok(id));
             let number = ProviderOrderNo::of(id, ordinal);
             prop_assert_eq!(ProviderOrderNo::parse(number.as_str()), Some((id, ordinal)));
-            prop_assert_eq!(number.as_str().len(), 29);
+            prop_assert_eq!(number.as_str().len(), ProviderOrderNo::LEN);
+            let refund = ProviderOrderNo::of_refund(id, ordinal);
+            prop_assert_eq!(refund.as_str().len(), ProviderOrderNo::LEN);
         }
 
         #[test]

@@ -7,6 +7,7 @@
 //! The money-safety rules are numbered in `ARCHITECTURE.md`; code that keeps one names it.
 
 mod attempt;
+mod channel;
 mod controls;
 mod event;
 mod ids;
@@ -23,6 +24,7 @@ mod terms;
 mod time;
 
 pub use attempt::{Ask, Attempt, AttemptState, Check, Choice, Considered, Proof, RuleNote, Source};
+pub use channel::{ChannelRules, NotFound, Proves, RefundLimit, RefundLimits};
 pub use controls::{Controls, Override};
 pub use event::{Event, EventKind, Notification};
 pub use ids::{

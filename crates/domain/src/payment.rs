@@ -8,12 +8,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::AttemptFact;
+use crate::channel::Refundable;
 use crate::refund::RefundProgress;
 use crate::stepping::Stepping;
 use crate::{
     Ask, Attempt, AttemptState, ChannelId, Choice, CloseState, CloseWhy, Created, Event, EventKind,
     Flow, MerchantId, Method, Money, OrderNo, OrderState, Outcome, PaymentId, Policy,
-    ProviderOrderNo, Receipt, Refund, RefundReason, RefundState, Source, Terms, Timestamp,
+    ProviderOrderNo, Receipt, Refund, RefundLimit, RefundReason, RefundState, Source, Terms,
+    Timestamp,
 };
 
 /// A merchant's wish to collect one amount once for one order.
@@ -285,7 +287,7 @@ pub enum Blocked {
 }
 
 /// Why a refund is refused before it is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefundRefused {
     /// Nothing was captured.
     #[error("the payment is not paid, so there is nothing to refund")]
@@ -302,6 +304,14 @@ pub enum RefundRefused {
     /// [`Payment::MAX_REFUNDS`] were made.
     #[error("the payment has had as many refunds as it may have")]
     TooMany,
+    /// Beyond what the channel's provider takes.
+    #[error("the channel {channel} {limit}; {}", limit.way_out())]
+    Beyond {
+        /// The channel that captured the money.
+        channel: ChannelId,
+        /// Its limit.
+        limit: RefundLimit,
+    },
 }
 
 /// A fact that cannot be about this payment.
@@ -339,7 +349,8 @@ pub struct Step {
 impl Payment {
     /// The most attempts that a payment may have: two digits are left in its order numbers.
     pub const MAX_ATTEMPTS: u16 = 40;
-    /// The most refunds: WeChat Pay takes 50 a payment.
+    /// The most refunds: two digits are left in their numbers. Providers may take fewer
+    /// ([`RefundLimits::count_max`](crate::RefundLimits::count_max)).
     pub const MAX_REFUNDS: u16 = 50;
 
     /// A new payment and its first event.
@@ -518,12 +529,14 @@ impl Payment {
     /// Asks for a refund by the merchant: a durable wish, sent later by its task.
     ///
     /// # Errors
-    /// When the payment is not paid or less than `amount` is left (rule 14).
+    /// When the payment is not paid, less than `amount` is left (rule 14), or the provider would
+    /// not take it.
     pub fn ask_refund(
         &self,
         amount: Money,
         note: Option<String>,
         now: Timestamp,
+        policy: &Policy,
     ) -> Result<Step, RefundRefused> {
         let PaymentState::Paid { ordinal, .. } = self.state else {
             return Err(RefundRefused::NotPaid);
@@ -538,22 +551,53 @@ impl Payment {
         if self.refunds.len() >= usize::from(Self::MAX_REFUNDS) {
             return Err(RefundRefused::TooMany);
         }
+        if let Some((channel, limit)) = self.beyond(ordinal, amount, now, policy) {
+            return Err(RefundRefused::Beyond { channel: channel.clone(), limit });
+        }
         let mut step = self.stepping(now);
-        step.request_refund(ordinal, amount, RefundReason::Merchant, note);
+        step.request_refund(ordinal, amount, RefundReason::Merchant, note, policy);
         Ok(step.done())
+    }
+
+    /// The limit of its channel's provider that a refund of `amount` of an attempt's money is
+    /// beyond, if any.
+    pub(crate) fn beyond(
+        &self,
+        attempt: u16,
+        amount: Money,
+        now: Timestamp,
+        policy: &Policy,
+    ) -> Option<(&ChannelId, RefundLimit)> {
+        let attempt = self.attempt(attempt)?;
+        let AttemptState::Paid { at, receipt, .. } = &attempt.state else { return None };
+        let of = Refundable {
+            captured: receipt.captured,
+            paid_at: receipt.paid_at.unwrap_or(*at),
+            count: self.of_attempt(attempt.ordinal).filter(|r| r.counts()).count(),
+        };
+        let limits = &policy.rules(&attempt.channel).refunds;
+        limits.allow(amount, of, now).err().map(|limit| (&attempt.channel, limit))
+    }
+
+    /// When a further refund of an attempt's money may be sent: providers want some time between
+    /// two.
+    pub(crate) fn refund_from(&self, attempt: u16, now: Timestamp, policy: &Policy) -> Timestamp {
+        let Some(channel) = self.attempt(attempt).map(|a| &a.channel) else { return now };
+        let last = self.of_attempt(attempt).filter(|r| r.counts()).map(|r| r.requested_at).max();
+        last.map_or(now, |last| now.max(last + policy.rules(channel).refunds.apart))
     }
 
     /// The intent to send a refund, to be made durable before its call (rule 1).
     ///
     /// # Errors
-    /// When there is no such refund. `Ok(None)` when it is not waiting to be sent.
+    /// When there is no such refund. `Ok(None)` when it is not waiting to be sent, or not yet.
     pub fn send_refund(
         &self,
         refund: u16,
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Option<Step>, Illegal> {
-        let sending = self.refund(refund).ok_or(Illegal::NoRefund(refund))?.sending(until);
+        let sending = self.refund(refund).ok_or(Illegal::NoRefund(refund))?.sending(now, until);
         Ok(sending.map(|sending| {
             let mut step = self.stepping(now);
             step.payment.refunds[usize::from(refund) - 1] = sending;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ChannelId;
+use crate::{ChannelId, ChannelRules};
 
 /// What to do with a success that arrives after the payment has ended without one (rule 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,18 +43,21 @@ pub struct Policy {
     /// Added to a call's deadline before anyone takes it for interrupted, so that the caller
     /// itself speaks first.
     pub grace: Duration,
-    /// When each channel is asked what became of an order; its provider's own advice.
-    pub query_schedules: BTreeMap<ChannelId, Schedule>,
-    /// The same for a channel that is not in the map.
-    pub query_schedule: Schedule,
+    /// What each channel's provider promises.
+    pub channels: BTreeMap<ChannelId, ChannelRules>,
+    /// The same for a channel that is not in the map, such as one that was configured once.
+    pub other: ChannelRules,
     /// How often a close is tried again while the provider gives no proof.
     pub close_schedule: Schedule,
     /// How often a refund is asked about or sent again under its number.
     pub refund_schedule: Schedule,
-    /// How long after the last possible moment of a direct charge "not found" must still be
-    /// the answer before it counts as "never arrived". Longer than any provider holds a call.
+    /// How long after the last possible moment of a create call or a refund "not found" must
+    /// still be the answer before it counts as "never arrived", where it may
+    /// ([`Proves::AfterWindow`](crate::Proves::AfterWindow)). Longer than any provider holds a
+    /// call.
     pub not_found_settles: Duration,
-    /// Added to an order's own expiry before "not found" proves that it lapsed.
+    /// Added to an order's own expiry before "not found" proves that it lapsed, where it may
+    /// ([`Proves::AfterEnd`](crate::Proves::AfterEnd)).
     pub lapse_margin: Duration,
     /// How long a payment that is being cancelled or expired waits for its provider's word
     /// before it ends with the guard of rule 2 only.
@@ -70,11 +73,8 @@ impl Default for Policy {
             late_after_expiry: Late::Honour,
             late_after_cancel: Late::Refund,
             grace: secs(2),
-            query_schedules: BTreeMap::new(),
-            query_schedule: Schedule {
-                waits: vec![secs(5), secs(30), secs(60), secs(180), secs(300), secs(600)],
-                then_every: secs(1800),
-            },
+            channels: BTreeMap::new(),
+            other: ChannelRules::default(),
             close_schedule: Schedule {
                 waits: vec![secs(1), secs(3), secs(10), secs(30), secs(60)],
                 then_every: secs(300),
@@ -92,8 +92,8 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// When to ask a channel what became of an order.
-    pub fn queries(&self, channel: &ChannelId) -> &Schedule {
-        self.query_schedules.get(channel).unwrap_or(&self.query_schedule)
+    /// What a channel's provider promises.
+    pub fn rules(&self, channel: &ChannelId) -> &ChannelRules {
+        self.channels.get(channel).unwrap_or(&self.other)
     }
 }

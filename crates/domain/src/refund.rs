@@ -96,8 +96,9 @@ impl Refund {
     }
 
     /// The intent to send it, made durable before the call (rule 1).
-    pub(crate) fn sending(&self, until: Timestamp) -> Option<Refund> {
-        matches!(self.progress, RefundProgress::Requested { .. }).then(|| Refund {
+    pub(crate) fn sending(&self, now: Timestamp, until: Timestamp) -> Option<Refund> {
+        let due = matches!(self.progress, RefundProgress::Requested { check } if check.at <= now);
+        due.then(|| Refund {
             progress: RefundProgress::InFlight { until, tries: self.tries() },
             ..self.clone()
         })

@@ -134,19 +134,19 @@ impl Stepping {
             self.payment.attempts[usize::from(ordinal) - 1] = after;
             self.tell(EventKind::AttemptPaid { ordinal, source });
         }
-        self.gave_back(ordinal);
+        self.gave_back(ordinal, policy);
         Ok(())
     }
 
     /// Everything that an attempt captured has gone back by the provider's own hand, also when
     /// the capture was booked before and a refund of it was on its way.
-    fn gave_back(&mut self, ordinal: u16) {
+    fn gave_back(&mut self, ordinal: u16, policy: &Policy) {
         let of_it = |r: &&Refund| r.attempt == ordinal && r.is_live();
         let mut done: Vec<u16> =
             self.payment.refunds.iter().filter(of_it).map(|r| r.ordinal).collect();
         let left = self.payment.refundable_minor(ordinal);
         if let Ok(left) = Money::new(left, self.payment.money.currency()) {
-            done.push(self.request_refund(ordinal, left, RefundReason::Duplicate, None));
+            done.push(self.request_refund(ordinal, left, RefundReason::Duplicate, None, policy));
         }
         let at = self.now;
         for refund in done {
@@ -160,22 +160,23 @@ impl Stepping {
     fn captured(&mut self, ordinal: u16, policy: &Policy) {
         match self.payment.state {
             PaymentState::Open | PaymentState::Ending { .. } => self.pay(ordinal, false),
-            PaymentState::Paid { .. } => self.give_back(ordinal, RefundReason::Duplicate),
-            PaymentState::Cancelled { .. } => self.late(ordinal, policy.late_after_cancel),
+            PaymentState::Paid { .. } => self.give_back(ordinal, RefundReason::Duplicate, policy),
+            PaymentState::Cancelled { .. } => self.late(ordinal, policy.late_after_cancel, policy),
             PaymentState::Expired { .. } | PaymentState::Declined { .. } => {
-                self.late(ordinal, policy.late_after_expiry);
+                self.late(ordinal, policy.late_after_expiry, policy);
             }
         }
-        if self.payment.terms.is_synthetic() {
+        let given = self.payment.refunds.iter().any(|r| r.attempt == ordinal);
+        if self.payment.terms.is_synthetic() && !given {
             // Nobody ordered anything. What a rule above gives back already is not given twice.
-            self.give_back(ordinal, RefundReason::Synthetic);
+            self.give_back(ordinal, RefundReason::Synthetic, policy);
         }
     }
 
-    fn late(&mut self, ordinal: u16, policy: Late) {
-        match policy {
+    fn late(&mut self, ordinal: u16, late: Late, policy: &Policy) {
+        match late {
             Late::Honour => self.pay(ordinal, true),
-            Late::Refund => self.give_back(ordinal, RefundReason::Late),
+            Late::Refund => self.give_back(ordinal, RefundReason::Late, policy),
         }
     }
 
@@ -184,10 +185,20 @@ impl Stepping {
         self.tell(EventKind::Paid { ordinal, late });
     }
 
-    fn give_back(&mut self, ordinal: u16, reason: RefundReason) {
+    /// Money that is owed goes back by itself; what the channel's provider would not take is a
+    /// person's to pay, and is told at once instead of after calls that must fail.
+    fn give_back(&mut self, ordinal: u16, reason: RefundReason, policy: &Policy) {
         let left = self.payment.refundable_minor(ordinal);
-        if let Ok(amount) = Money::new(left, self.payment.money.currency()) {
-            self.request_refund(ordinal, amount, reason, None);
+        let Ok(amount) = Money::new(left, self.payment.money.currency()) else { return };
+        let beyond = self.payment.beyond(ordinal, amount, self.now, policy);
+        let fault = beyond.map(|(channel, limit)| limit.fault(channel));
+        let refund = self.request_refund(ordinal, amount, reason, None, policy);
+        if let Some(fault) = fault {
+            let (at, code) = (self.now, fault.code.clone());
+            self.payment.refunds[usize::from(refund) - 1].progress =
+                RefundProgress::Failed { at, fault };
+            self.tell(EventKind::RefundFailed { refund, code });
+            self.review(Review::RefundStuck);
         }
     }
 
@@ -197,9 +208,11 @@ impl Stepping {
         amount: Money,
         reason: RefundReason,
         note: Option<String>,
+        policy: &Policy,
     ) -> u16 {
         // MAX_ATTEMPTS and MAX_REFUNDS keep this far below the end of u16.
         let ordinal = u16::try_from(self.payment.refunds.len() + 1).unwrap_or(u16::MAX);
+        let from = self.payment.refund_from(attempt, self.now, policy);
         self.payment.refunds.push(Refund {
             ordinal,
             attempt,
@@ -209,7 +222,7 @@ impl Stepping {
             note,
             requested_at: self.now,
             reference: None,
-            progress: RefundProgress::Requested { check: Check { at: self.now, tries: 0 } },
+            progress: RefundProgress::Requested { check: Check { at: from, tries: 0 } },
         });
         self.tell(EventKind::RefundRequested { refund: ordinal, reason });
         ordinal

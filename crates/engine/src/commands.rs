@@ -302,7 +302,7 @@ impl Engine {
                     Some(amount) => amount,
                     None => everything_left(current)?,
                 };
-                let step = current.ask_refund(amount, note.clone(), now)?;
+                let step = current.ask_refund(amount, note.clone(), now, &options.policy)?;
                 ordinal = u16::try_from(step.payment.refunds.len()).unwrap_or(u16::MAX);
                 // Asked and on its way in one commit: the call below is covered by it (rule 1).
                 let until = now + options.lease;

@@ -46,8 +46,7 @@ impl Options {
     pub fn new(channels: Vec<Channel>) -> Options {
         let mut policy = Policy::default();
         for channel in &channels {
-            let schedule = channel.capabilities.query_schedule.clone();
-            policy.query_schedules.insert(channel.id.clone(), schedule);
+            policy.channels.insert(channel.id.clone(), channel.capabilities.rules());
         }
         Options {
             channels,

@@ -96,7 +96,7 @@ impl Engine {
         let order = OrderNo::new(&order).expect("a method's name and hex digits");
         // As short as may be: a code that its provider cannot close ends with it.
         let options = self.options();
-        let shortest = options.channel(&trial.channel).map(|c| c.capabilities.expiry.0);
+        let shortest = options.channel(&trial.channel).map(|c| c.capabilities.expiry.shortest);
         let (least, most) = options.expiry_range;
         let wish = NewPayment {
             merchant: synthetic_merchant(),

@@ -114,8 +114,8 @@ fn policy(set: &PolicySection, policy: &mut Policy) {
     policy.ending_patience = millis(set.ending_patience_ms, policy.ending_patience);
     policy.review_after = millis(set.review_after_ms, policy.review_after);
     if let Some(schedule) = schedule(set.query_waits_ms.as_deref()) {
-        policy.query_schedules.values_mut().for_each(|each| each.clone_from(&schedule));
-        policy.query_schedule = schedule;
+        let all = policy.channels.values_mut().chain([&mut policy.other]);
+        all.for_each(|rules| rules.query_schedule.clone_from(&schedule));
     }
     if let Some(schedule) = schedule(set.close_waits_ms.as_deref()) {
         policy.close_schedule = schedule;

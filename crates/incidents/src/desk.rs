@@ -297,11 +297,11 @@ impl Signals {
         let options = self.engine.options();
         let known = options.channel(channel)?;
         let own = self.options.trials.iter().find(|trial| trial.channel == *channel);
-        let currency = *known.capabilities.currencies.first()?;
-        let least = self.options.trial_amount.max(known.capabilities.amount_minor.0);
+        let limits = known.capabilities.amounts.first()?;
+        let least = self.options.trial_amount.max(limits.least_minor);
         let money = match own.and_then(|own| own.money) {
             Some(money) => money,
-            None => Money::new(least, currency).ok()?,
+            None => Money::new(least, limits.currency).ok()?,
         };
         let token = own.and_then(|own| own.token.clone()).filter(|_| *method == Method::Card);
         let flow = if token.is_some() { Flow::Direct } else { Flow::Presented };

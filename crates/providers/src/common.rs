@@ -6,6 +6,20 @@ use jiff::tz::Offset;
 
 use crate::{Reply, Response};
 
+/// So many days.
+pub(crate) fn days(days: u32) -> std::time::Duration {
+    std::time::Duration::from_secs(u64::from(days) * 86_400)
+}
+
+/// Questions after these waits in seconds, each counted from the one before, and then steadily.
+pub(crate) fn waits(waits_s: &[u64], then_every_s: u64) -> domain::Schedule {
+    let seconds = std::time::Duration::from_secs;
+    domain::Schedule {
+        waits: waits_s.iter().copied().map(seconds).collect(),
+        then_every: seconds(then_every_s),
+    }
+}
+
 /// The whole answer, or what its absence means. After an earlier question of the same
 /// operation (`earlier`), not even "not sent" proves that nothing happened.
 pub(crate) fn answered<'r>(

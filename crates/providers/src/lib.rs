@@ -13,6 +13,7 @@
 //! A new provider is a folder here and one line in [`ChannelSettings`].
 
 mod alipay;
+mod capabilities;
 mod common;
 mod config;
 mod crypto;
@@ -27,6 +28,10 @@ mod vectors;
 mod wechatpay;
 
 pub use alipay::AlipaySettings;
+pub use capabilities::{
+    AmountLimits, Capabilities, Closing, ExpiryLimits, Notifications, NumberRule, Resend, Row,
+    Unfit, Unique,
+};
 pub use config::{ChannelSettings, SettingError};
 pub use crypto::{CertificateInfo, Secret};
 pub use driver::{

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use domain::{Answer, Method, Money, Notice, Operation, Schedule, Timestamp};
+use domain::{Answer, Notice, Operation, Timestamp};
+
+use crate::Capabilities;
 
 /// A provider's codec for one configured channel.
 pub trait Provider: Send + Sync {
@@ -109,62 +111,6 @@ pub struct Witness {
     /// For how long an answer with status 200 to the same address may be used again; only for
     /// things that do not depend on the delivery, such as certificates.
     pub keep: Option<Duration>,
-}
-
-/// What a channel can do. Routing and the money rules read it.
-#[derive(Clone, Debug)]
-pub struct Capabilities {
-    /// The provider's name, such as `alipay`.
-    pub provider: &'static str,
-    /// The methods that it takes, each with the flows that it knows.
-    pub methods: Vec<(Method, domain::Flow)>,
-    /// Currencies that it takes.
-    pub currencies: Vec<domain::Currency>,
-    /// The smallest and largest amount in minor units of any of those currencies.
-    pub amount_minor: (i64, i64),
-    /// The shortest and longest time that an order may live.
-    pub expiry: (Duration, Duration),
-    /// When to ask what became of an order.
-    pub query_schedule: Schedule,
-    /// Whether a create call without an answer may be sent again under the same number
-    /// (WeChat Pay and Stripe say so; Alipay's precreate refuses a repeated number).
-    pub resend_create: bool,
-    /// What the end of an unpaid order rests on.
-    pub closing: Closing,
-}
-
-/// What makes sure that an order of a presented flow cannot be paid any more. It says what an
-/// operator may expect; the money rules believe answers only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Closing {
-    /// A close call whose answer, or a query after it, proves the end.
-    Proven,
-    /// There is no close call: the order lapses at the end that it was made with, and until
-    /// then rule 2 guards (UnionPay's cashier).
-    LapseOnly,
-    /// There is no close call, and none is needed: the customer only approves, and money moves
-    /// by a capture of ours, which a closed attempt never makes (PayPal).
-    NeverCaptured,
-}
-
-impl Closing {
-    /// The name that lists and the API use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Closing::Proven => "proven",
-            Closing::LapseOnly => "lapse_only",
-            Closing::NeverCaptured => "never_captured",
-        }
-    }
-}
-
-impl Capabilities {
-    /// Whether this channel can take this payment.
-    pub fn takes(&self, method: Method, flow: domain::Flow, money: Money) -> bool {
-        self.methods.contains(&(method, flow))
-            && self.currencies.contains(&money.currency())
-            && (self.amount_minor.0..=self.amount_minor.1).contains(&money.minor())
-    }
 }
 
 /// What a codec may not find out by itself: the time and a fresh random text.

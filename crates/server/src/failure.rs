@@ -68,6 +68,11 @@ fn of_refused(refused: RefundRefused, detail: String) -> Problem {
         ),
         RefundRefused::Currency => Problem::new(&kinds::INVALID_REQUEST, detail),
         RefundRefused::TooMany => Problem::new(&kinds::TOO_MANY, detail),
+        RefundRefused::Beyond { channel, limit } => Problem::new(
+            &kinds::REFUND_BEYOND_CHANNEL,
+            detail,
+        )
+        .at("amount", format!("{}: {channel} {limit}", limit.code()), limit.way_out()),
     }
 }
 

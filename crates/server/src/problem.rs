@@ -120,6 +120,10 @@ pub mod kinds {
             "More than can still be refunded" / "退款金额超过可退余额"
             "Refunds never exceed what was captured. `refundable_amount` of the payment says what is left; refunds under way count as taken."
             / "退款总额不能超过已收金额。支付单的 refundable_amount 为可退余额，处理中的退款已计入。";
+        REFUND_BEYOND_CHANNEL = "refund-beyond-channel" 422
+            "The payment's provider would not take this refund" / "该支付单的服务商不受理此退款"
+            "The channel that took the money has a limit: how long after the payment, how many refunds, how small, or the whole only. `errors` names it with the way out. Nothing was sent. `GET /v1/channels?capabilities=true` lists every channel's limits."
+            / "收款通道对退款有限制：支付后的时限、次数、最小金额或只能全额。errors 中写明了是哪一项以及解决办法。系统未向服务商发送任何请求。各通道的限制见 GET /v1/channels?capabilities=true。";
         OVERLOADED = "overloaded" 503
             "Too many requests at once" / "并发请求过多"
             "Nothing was done. Try again after the seconds in Retry-After, with the same Idempotency-Key."

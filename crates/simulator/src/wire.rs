@@ -13,7 +13,7 @@ use domain::{
     OrderState, Outcome, ProviderOrderNo, RefundState, Timestamp,
 };
 use engine::Caller;
-use providers::Capabilities;
+use providers::{AmountLimits, Capabilities, Resend};
 
 use crate::executor::Wait;
 use crate::faults::{FAULTS_WINDOW_S, Fault, HOLD_S, LIE_S};
@@ -79,14 +79,12 @@ fn capabilities(house: House) -> Capabilities {
         ),
     };
     Capabilities {
-        provider,
-        methods,
-        currencies: vec![Currency::CNY],
-        amount_minor: (1, 10_000_000),
-        expiry: (Duration::from_secs(60), Duration::from_secs(7200)),
-        query_schedule: domain::Policy::default().query_schedule,
-        resend_create: house != House::Alipay,
-        closing: providers::Closing::Proven,
+        amounts: AmountLimits::same(&[Currency::CNY], 1, 10_000_000),
+        resend_create: match house {
+            House::Alipay => Resend::Never,
+            House::Wechat | House::Stripe => Resend::WhileOpen,
+        },
+        ..Capabilities::plain(provider, methods, &[Currency::CNY])
     }
 }
 

@@ -196,7 +196,7 @@ fn rule_14_what_the_provider_gave_back_is_booked_as_paid_and_refunded() {
         Fact::Created { attempt: 1, outcome: Outcome::Ok(Created::Paid(receipt())) },
         at(1),
     );
-    let asked = paid.ask_refund(cny(30), None, at(2)).unwrap().payment;
+    let asked = paid.ask_refund(cny(30), None, at(2), &domain::Policy::default()).unwrap().payment;
     let told = apply(
         &asked,
         Fact::Noticed { attempt: 1, state: OrderState::PaidAndRefunded(receipt()) },
@@ -312,9 +312,9 @@ fn rule_14_refunds_never_exceed_the_capture_and_an_unknown_one_is_asked_about() 
     let card = begin(&open(), Method::Card, at(0));
     let outcome = Outcome::Ok(Created::Paid(receipt()));
     let paid = apply(&card, Fact::Created { attempt: 1, outcome }, at(1));
-    let one = paid.ask_refund(cny(60), None, at(2)).unwrap().payment;
+    let one = paid.ask_refund(cny(60), None, at(2), &domain::Policy::default()).unwrap().payment;
     assert_eq!(
-        one.ask_refund(cny(41), None, at(2)).unwrap_err(),
+        one.ask_refund(cny(41), None, at(2), &domain::Policy::default()).unwrap_err(),
         RefundRefused::TooMuch { left_minor: 40 }
     );
     let sent = one.send_refund(1, at(2), at(5)).unwrap().unwrap().payment;

@@ -111,7 +111,10 @@ fn perform(payment: &Payment, act: &Act, now: &mut Timestamp) -> Option<Payment>
             return step.ok().map(|s| s.payment);
         }
         Act::AskRefund(minor) => {
-            return payment.ask_refund(cny(minor), None, *now).ok().map(|s| s.payment);
+            return payment
+                .ask_refund(cny(minor), None, *now, &domain::Policy::default())
+                .ok()
+                .map(|s| s.payment);
         }
         Act::Due => {
             let (at, task) = payment.due(&policy)?;

@@ -145,14 +145,8 @@ pub(crate) fn channel(name: &str, methods: &[(Method, Flow)]) -> Channel {
     Channel {
         id: ChannelId::new(name).unwrap(),
         capabilities: Capabilities {
-            provider: "scripted",
-            methods: methods.to_vec(),
-            currencies: vec![Currency::CNY],
-            amount_minor: (1, 1_000_000),
-            expiry: (Duration::from_secs(60), Duration::from_secs(86_400)),
             query_schedule: Schedule { waits, then_every: Duration::from_secs(30) },
-            resend_create: true,
-            closing: providers::Closing::Proven,
+            ..Capabilities::plain("scripted", methods.to_vec(), &[Currency::CNY])
         },
         call_timeout: Duration::from_secs(3),
         max_per_second: None,

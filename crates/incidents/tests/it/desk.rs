@@ -72,14 +72,12 @@ fn channel(name: &str) -> Channel {
     Channel {
         id: id(name),
         capabilities: Capabilities {
-            provider: "scripted",
-            methods: vec![(Method::Alipay, Flow::Presented)],
-            currencies: vec![Currency::CNY],
-            amount_minor: (1, 1_000_000),
-            expiry: (Duration::from_secs(60), Duration::from_secs(86_400)),
             query_schedule: Schedule { waits: vec![], then_every: Duration::from_secs(3_600) },
-            resend_create: true,
-            closing: providers::Closing::Proven,
+            ..Capabilities::plain(
+                "scripted",
+                vec![(Method::Alipay, Flow::Presented)],
+                &[Currency::CNY],
+            )
         },
         call_timeout: Duration::from_secs(3),
         max_per_second: None,

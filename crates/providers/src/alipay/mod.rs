@@ -22,6 +22,7 @@
 //! Sources: the open platform's interface pages for `alipay.trade.*` and its signing rules.
 
 mod answer;
+mod capabilities;
 mod codec;
 mod envelope;
 mod notice;

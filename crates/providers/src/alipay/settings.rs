@@ -1,15 +1,15 @@
 //! The settings of an Alipay channel.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use domain::{Currency, Flow, Method};
+use domain::{Currency, Method};
 use serde::Deserialize;
 
+use super::capabilities::table;
 use super::codec::Alipay;
 use super::sign::Trust;
 use crate::config::{
-    Common, Mistakes, Offer, common, default_connect_timeout_ms, default_max_in_flight,
+    Common, Mistakes, common, default_connect_timeout_ms, default_max_in_flight,
     default_timeout_ms, rebase, source,
 };
 use crate::crypto::{Certificate, CertificateInfo, PrivateKey, PublicKey, certificates};
@@ -82,6 +82,9 @@ pub struct AlipaySettings {
     pub amount_min_minor: Option<i64>,
     /// The largest amount in fen.
     pub amount_max_minor: Option<i64>,
+    /// For how many days after a payment the agreement allows refunds, where that is less than
+    /// the provider's own limit.
+    pub refund_days: Option<u32>,
     /// Allows plain http to another machine: for test networks only.
     #[serde(default)]
     pub allow_insecure: bool,
@@ -97,7 +100,6 @@ fn qr_product() -> String {
     "QR_CODE_OFFLINE".to_owned()
 }
 
-const DAY: u64 = 86_400;
 const KEY_FIX: &str = "store the RSA2 private key of the application as PEM or bare Base64";
 const CERT_FIX: &str = "download the certificate again from the application's page at Alipay";
 
@@ -130,7 +132,7 @@ impl AlipaySettings {
         mistakes.name("app_id", &self.app_id);
         let base_url = self.common().base_url(mistakes);
         let notify_url = self.common().notify_url(notify_url, mistakes);
-        let capabilities = self.common().capabilities(offer(), mistakes);
+        let capabilities = self.common().capabilities(table(), None, mistakes);
         let keys = self.keys(mistakes);
         let key = source!(self, private_key, private_key_file, private_key_env)
             .required(mistakes)
@@ -225,21 +227,5 @@ impl AlipaySettings {
             found.into_iter().map(move |cert| cert.info(source.field)).collect::<Vec<_>>()
         };
         self.certificate_sources().into_iter().flat_map(read).collect()
-    }
-}
-
-fn offer() -> Offer {
-    Offer {
-        provider: "alipay",
-        methods: &[(Method::Alipay, Flow::Presented)],
-        currencies: vec![Currency::CNY],
-        any_currency: false,
-        // 0.01 to 100,000,000.00 yuan.
-        amount_minor: (1, 10_000_000_000),
-        expiry: (Duration::from_secs(60), Duration::from_secs(15 * DAY)),
-        waits_s: &[3, 5, 5, 10, 15, 30, 60, 120, 300],
-        then_every_s: 600,
-        resend_create: false,
-        closing: crate::Closing::Proven,
     }
 }

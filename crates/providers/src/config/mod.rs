@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{ChannelId, Flow, Method, Money, Operation, OrderRef, PaymentId, ProviderOrderNo};
-use domain::{Currency, Timestamp};
+use domain::{Currency, RefundLimits, Timestamp};
 use serde::Deserialize;
 
 pub(crate) use mistakes::Mistakes;
@@ -26,7 +26,7 @@ use crate::paypal::PaypalSettings;
 use crate::stripe::StripeSettings;
 use crate::unionpay::UnionPaySettings;
 use crate::wechatpay::WechatPaySettings;
-use crate::{Capabilities, Provider};
+use crate::{AmountLimits, Capabilities, Provider};
 
 /// One channel's settings. The field `provider` says which protocol it speaks.
 #[derive(Clone, Debug, Deserialize)]
@@ -166,24 +166,13 @@ pub(crate) struct Common<'s> {
     pub(crate) currencies: Option<&'s [Currency]>,
     pub(crate) amount_min_minor: Option<i64>,
     pub(crate) amount_max_minor: Option<i64>,
+    pub(crate) refund_days: Option<u32>,
     pub(crate) allow_insecure: bool,
     pub(crate) ca_file: Option<&'s Path>,
 }
 
-/// What a provider can do at most; settings choose from it.
-pub(crate) struct Offer {
-    pub(crate) provider: &'static str,
-    pub(crate) methods: &'static [(Method, Flow)],
-    pub(crate) currencies: Vec<Currency>,
-    /// Whether other currencies than those may be configured.
-    pub(crate) any_currency: bool,
-    pub(crate) amount_minor: (i64, i64),
-    pub(crate) expiry: (Duration, Duration),
-    pub(crate) waits_s: &'static [u64],
-    pub(crate) then_every_s: u64,
-    pub(crate) resend_create: bool,
-    pub(crate) closing: crate::Closing,
-}
+/// The limits of a currency that a provider takes besides those in its table.
+pub(crate) type OtherCurrencies = fn(Currency) -> AmountLimits;
 
 impl Common<'_> {
     /// The base URL without a slash at its end, if it is one that may be used.
@@ -279,65 +268,94 @@ impl Common<'_> {
         }
     }
 
-    /// What the channel takes: the provider's offer, narrowed by the settings.
-    pub(crate) fn capabilities(&self, offer: Offer, mistakes: &mut Mistakes) -> Capabilities {
-        let seconds = Duration::from_secs;
-        let (least, most) = (
-            self.amount_min_minor.unwrap_or(offer.amount_minor.0),
-            self.amount_max_minor.unwrap_or(offer.amount_minor.1),
-        );
-        if least < 1 || most < least || most > Money::MAX_MINOR {
-            mistakes.add(
-                "amount_min_minor",
-                "the limits must hold 1 <= amount_min_minor <= amount_max_minor <= 1000000000000",
-                "write both in minor units (fen, cents)",
-            );
-        }
+    /// What the channel can do: the provider's table, narrowed by the settings.
+    pub(crate) fn capabilities(
+        &self,
+        table: Capabilities,
+        others: Option<OtherCurrencies>,
+        mistakes: &mut Mistakes,
+    ) -> Capabilities {
         Capabilities {
-            provider: offer.provider,
-            methods: self.methods(&offer, mistakes),
-            currencies: self.currencies(&offer, mistakes),
-            amount_minor: (least, most),
-            expiry: offer.expiry,
-            query_schedule: domain::Schedule {
-                waits: offer.waits_s.iter().copied().map(seconds).collect(),
-                then_every: seconds(offer.then_every_s),
-            },
-            resend_create: offer.resend_create,
-            closing: offer.closing,
+            methods: self.methods(&table, mistakes),
+            amounts: self.amounts(&table, others, mistakes),
+            refunds: self.refunds(&table, mistakes),
+            ..table
         }
     }
 
-    fn methods(&self, offer: &Offer, mistakes: &mut Mistakes) -> Vec<(Method, Flow)> {
-        let Some(wanted) = self.methods else { return offer.methods.to_vec() };
-        for method in wanted.iter().filter(|m| !offer.methods.iter().any(|(known, _)| known == *m))
+    fn methods(&self, table: &Capabilities, mistakes: &mut Mistakes) -> Vec<(Method, Flow)> {
+        let Some(wanted) = self.methods else { return table.methods.clone() };
+        for method in wanted.iter().filter(|m| !table.methods.iter().any(|(known, _)| known == *m))
         {
             mistakes.add(
                 "methods",
-                &format!("{} does not take the method {method}", offer.provider),
+                &format!("{} does not take the method {method}", table.provider),
                 "remove it from the list",
             );
         }
         if wanted.is_empty() {
             mistakes.add("methods", "the list is empty", "name a method, or leave the field out");
         }
-        offer.methods.iter().filter(|(method, _)| wanted.contains(method)).copied().collect()
+        table.methods.iter().filter(|(method, _)| wanted.contains(method)).copied().collect()
     }
 
-    fn currencies(&self, offer: &Offer, mistakes: &mut Mistakes) -> Vec<Currency> {
-        let Some(wanted) = self.currencies else { return offer.currencies.clone() };
-        let refused = |c: &Currency| !offer.any_currency && !offer.currencies.contains(c);
-        for currency in wanted.iter().filter(|c| refused(c)) {
+    fn amounts(
+        &self,
+        table: &Capabilities,
+        others: Option<OtherCurrencies>,
+        mistakes: &mut Mistakes,
+    ) -> Vec<AmountLimits> {
+        let (least, most) = (self.amount_min_minor, self.amount_max_minor);
+        let narrowed = |limits: AmountLimits| AmountLimits {
+            least_minor: least.unwrap_or(limits.least_minor),
+            most_minor: most.unwrap_or(limits.most_minor),
+            ..limits
+        };
+        let limits: Vec<AmountLimits> =
+            self.currencies(table, others, mistakes).into_iter().map(narrowed).collect();
+        let holds = |l: &AmountLimits| {
+            1 <= l.least_minor && l.least_minor <= l.most_minor && l.most_minor <= Money::MAX_MINOR
+        };
+        if !limits.iter().all(holds) {
             mistakes.add(
-                "currencies",
-                &format!("{} does not take the currency {currency}", offer.provider),
-                "remove it from the list",
+                "amount_min_minor",
+                "the limits must hold 1 <= amount_min_minor <= amount_max_minor <= 1000000000000",
+                "write both in minor units (fen, cents)",
             );
+        }
+        limits
+    }
+
+    fn currencies(
+        &self,
+        table: &Capabilities,
+        others: Option<OtherCurrencies>,
+        mistakes: &mut Mistakes,
+    ) -> Vec<AmountLimits> {
+        let Some(wanted) = self.currencies else { return table.amounts.clone() };
+        let mut taken = Vec::new();
+        for currency in wanted {
+            match (table.limits(*currency), others) {
+                (Some(limits), _) => taken.push(*limits),
+                (None, Some(limits)) => taken.push(limits(*currency)),
+                (None, None) => mistakes.add(
+                    "currencies",
+                    &format!("{} does not take the currency {currency}", table.provider),
+                    "remove it from the list",
+                ),
+            }
         }
         if wanted.is_empty() {
             mistakes.add("currencies", "the list is empty", "name one, or leave the field out");
         }
-        wanted.to_vec()
+        taken
+    }
+
+    fn refunds(&self, table: &Capabilities, mistakes: &mut Mistakes) -> RefundLimits {
+        let Some(stated) = self.refund_days else { return table.refunds };
+        let most = table.refunds.within.map_or(3_650, |most| most.as_secs() / 86_400);
+        mistakes.within("refund_days", stated.into(), 1, most);
+        RefundLimits { within: Some(crate::common::days(stated)), ..table.refunds }
     }
 }
 

@@ -110,6 +110,7 @@ macro_rules! common {
             currencies: $settings.currencies.as_deref(),
             amount_min_minor: $settings.amount_min_minor,
             amount_max_minor: $settings.amount_max_minor,
+            refund_days: $settings.refund_days,
             allow_insecure: $settings.allow_insecure,
             ca_file: $settings.ca_file.as_deref(),
         }

@@ -25,6 +25,7 @@
 //! Sources: developer.paypal.com on orders, payments, idempotency, webhooks and errors.
 
 mod answer;
+mod capabilities;
 mod codec;
 mod login;
 mod object;

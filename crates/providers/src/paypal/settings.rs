@@ -1,15 +1,15 @@
 //! The settings of a PayPal channel.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use domain::{Currency, Flow, Method};
+use domain::{Currency, Method};
 use serde::Deserialize;
 
+use super::capabilities::{amounts, table};
 use super::codec::Paypal;
 use super::webhook::Check;
 use crate::config::{
-    Common, Mistakes, Offer, common, default_connect_timeout_ms, default_max_in_flight,
+    Common, Mistakes, common, default_connect_timeout_ms, default_max_in_flight,
     default_timeout_ms, rebase, source,
 };
 use crate::crypto::Secret;
@@ -68,6 +68,9 @@ pub struct PaypalSettings {
     pub amount_min_minor: Option<i64>,
     /// The largest amount in minor units.
     pub amount_max_minor: Option<i64>,
+    /// For how many days after a payment the agreement allows refunds, where that is less than
+    /// the provider's own limit.
+    pub refund_days: Option<u32>,
     /// Allows plain http to another machine: for test networks only.
     #[serde(default)]
     pub allow_insecure: bool,
@@ -100,7 +103,7 @@ fn tolerance() -> u32 {
 
 /// The currencies that PayPal takes with the decimals of ISO 4217. Hungarian forints and
 /// Taiwanese dollars it counts whole, so that an amount with decimals would be refused.
-const CURRENCIES: &[&str] = &[
+pub(super) const CURRENCIES: &[&str] = &[
     "USD", "EUR", "GBP", "AUD", "BRL", "CAD", "CHF", "CZK", "DKK", "HKD", "ILS", "JPY", "MXN",
     "MYR", "NOK", "NZD", "PHP", "PLN", "SEK", "SGD", "THB",
 ];
@@ -121,7 +124,7 @@ impl PaypalSettings {
     pub(crate) fn codec(&self, notify_url: &str, mistakes: &mut Mistakes) -> Option<Paypal> {
         let base_url = self.common().base_url(mistakes);
         self.common().notify_url(notify_url, mistakes);
-        let capabilities = self.common().capabilities(offer(), mistakes);
+        let capabilities = self.common().capabilities(table(), Some(amounts), mistakes);
         self.check_currencies(mistakes);
         mistakes.name("client_id", &self.client_id);
         mistakes.name("webhook_id", &self.webhook_id);
@@ -180,24 +183,5 @@ impl PaypalSettings {
                 );
             }
         }
-    }
-}
-
-fn offer() -> Offer {
-    let currency = |code: &&str| code.parse::<Currency>().ok();
-    Offer {
-        provider: "paypal",
-        methods: &[(Method::Paypal, Flow::Presented)],
-        currencies: CURRENCIES.iter().filter_map(currency).collect(),
-        any_currency: true,
-        amount_minor: (1, 99_999_999),
-        // PayPal gives six hours to send the payer on, and six more to approve and capture.
-        expiry: (Duration::from_secs(60), Duration::from_secs(6 * 3_600)),
-        // The question that finds the approval is the one that takes the money, so it comes
-        // often at first; the webhook of the approval comes sooner where it arrives.
-        waits_s: &[5, 5, 5, 10, 10, 15, 30, 60, 120, 300],
-        then_every_s: 600,
-        resend_create: true,
-        closing: crate::Closing::NeverCaptured,
     }
 }

@@ -22,6 +22,7 @@
 //! codes and webhook signatures.
 
 mod answer;
+mod capabilities;
 mod codec;
 mod find;
 mod object;

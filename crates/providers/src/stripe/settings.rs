@@ -1,14 +1,14 @@
 //! The settings of a Stripe channel.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use domain::{Currency, Flow, Method};
+use domain::{Currency, Method};
 use serde::Deserialize;
 
+use super::capabilities::{amounts, table};
 use super::codec::Stripe;
 use crate::config::{
-    Common, Mistakes, Offer, common, default_connect_timeout_ms, default_max_in_flight,
+    Common, Mistakes, common, default_connect_timeout_ms, default_max_in_flight,
     default_timeout_ms, rebase, source,
 };
 use crate::crypto::Secret;
@@ -64,6 +64,9 @@ pub struct StripeSettings {
     pub amount_min_minor: Option<i64>,
     /// The largest amount in minor units.
     pub amount_max_minor: Option<i64>,
+    /// For how many days after a payment the agreement allows refunds, where that is less than
+    /// the provider's own limit.
+    pub refund_days: Option<u32>,
     /// Allows plain http to another machine: for test networks only.
     #[serde(default)]
     pub allow_insecure: bool,
@@ -99,7 +102,7 @@ impl StripeSettings {
     pub(crate) fn codec(&self, notify_url: &str, mistakes: &mut Mistakes) -> Option<Stripe> {
         let base_url = self.common().base_url(mistakes);
         self.common().notify_url(notify_url, mistakes);
-        let capabilities = self.common().capabilities(offer(), mistakes);
+        let capabilities = self.common().capabilities(table(), Some(amounts), mistakes);
         self.check_currencies(mistakes);
         let key = self.key(mistakes);
         let webhook_secrets = self.webhook_secrets(mistakes);
@@ -167,28 +170,4 @@ impl StripeSettings {
 fn mode(key: &str) -> Option<bool> {
     let kind = key.get(3..8)?;
     (kind == "live_").then_some(true).or((kind == "test_").then_some(false))
-}
-
-fn offer() -> Offer {
-    let currency = |code: &&str| code.parse::<Currency>().ok();
-    let usual = ["CNY", "USD", "EUR", "GBP", "HKD", "SGD", "JPY", "AUD", "CAD", "NZD"];
-    Offer {
-        provider: "stripe",
-        methods: &[
-            (Method::Card, Flow::Direct),
-            (Method::Card, Flow::Presented),
-            (Method::Alipay, Flow::Presented),
-            (Method::WechatPay, Flow::Presented),
-        ],
-        currencies: usual.iter().filter_map(currency).collect(),
-        any_currency: true,
-        // The smallest charge is about half a dollar; the largest has eight digits.
-        amount_minor: (50, 99_999_999),
-        // An intent does not expire by itself; the engine closes it.
-        expiry: (Duration::from_secs(60), Duration::from_secs(7 * 86_400)),
-        waits_s: &[5, 10, 30, 60, 120, 300, 600],
-        then_every_s: 1_800,
-        resend_create: true,
-        closing: crate::Closing::Proven,
-    }
 }

@@ -21,6 +21,7 @@
 //! Sources: the open platform's pages for 消费, 查询, 消费撤销 and 退货, and its signing rules.
 
 mod answer;
+mod capabilities;
 mod codec;
 mod message;
 mod notice;

@@ -1,15 +1,15 @@
 //! The settings of a UnionPay channel.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use domain::{Currency, Flow, Method};
+use domain::{Currency, Method};
 use serde::Deserialize;
 
+use super::capabilities::table;
 use super::codec::UnionPay;
 use super::trust::{Trust, chain, infos};
 use crate::config::{
-    Common, Mistakes, Offer, Source, common, default_connect_timeout_ms, default_max_in_flight,
+    Common, Mistakes, Source, common, default_connect_timeout_ms, default_max_in_flight,
     default_timeout_ms, rebase, source,
 };
 use crate::crypto::{Authority, Certificate, CertificateInfo, PrivateKey, certificates};
@@ -103,6 +103,9 @@ pub struct UnionPaySettings {
     pub amount_min_minor: Option<i64>,
     /// The largest amount in fen.
     pub amount_max_minor: Option<i64>,
+    /// For how many days after a payment the agreement allows refunds, where that is less than
+    /// the provider's own limit.
+    pub refund_days: Option<u32>,
     /// Allows plain http to another machine: for test networks only.
     #[serde(default)]
     pub allow_insecure: bool,
@@ -151,7 +154,7 @@ impl UnionPaySettings {
         self.names(mistakes);
         let base_url = self.common().base_url(mistakes);
         let notify_url = self.common().notify_url(notify_url, mistakes);
-        let capabilities = self.common().capabilities(offer(), mistakes);
+        let capabilities = self.common().capabilities(table(), None, mistakes);
         let trust = self.trust(mistakes);
         let signer = self.signer(mistakes)?;
         if !signer.key.belongs_to(&signer.certificate.key) {
@@ -287,21 +290,5 @@ impl UnionPaySettings {
 
     fn pfx_certificate(&self) -> Option<CertificateInfo> {
         None
-    }
-}
-
-fn offer() -> Offer {
-    Offer {
-        provider: "unionpay",
-        methods: &[(Method::UnionPay, Flow::Presented), (Method::Card, Flow::Presented)],
-        currencies: vec![Currency::CNY],
-        any_currency: false,
-        // Twelve digits of fen.
-        amount_minor: (1, 999_999_999_999),
-        expiry: (Duration::from_secs(60), Duration::from_secs(86_400)),
-        waits_s: &[4, 8, 16, 32, 64, 300, 600, 1_800, 3_600],
-        then_every_s: 7_200,
-        resend_create: true,
-        closing: crate::Closing::LapseOnly,
     }
 }

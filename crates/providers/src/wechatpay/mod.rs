@@ -21,6 +21,7 @@
 //! for callbacks.
 
 mod answer;
+mod capabilities;
 mod codec;
 mod notice;
 mod settings;

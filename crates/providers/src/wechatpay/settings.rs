@@ -1,15 +1,15 @@
 //! The settings of a WeChat Pay channel.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use domain::{Currency, Flow, Method};
+use domain::{Currency, Method};
 use serde::Deserialize;
 
+use super::capabilities::table;
 use super::codec::WechatPay;
 use super::sign::Trust;
 use crate::config::{
-    Common, Mistakes, Offer, Source, common, default_connect_timeout_ms, default_max_in_flight,
+    Common, Mistakes, Source, common, default_connect_timeout_ms, default_max_in_flight,
     default_timeout_ms, rebase, source,
 };
 use crate::crypto::{Certificate, CertificateInfo, PrivateKey, PublicKey, Secret, certificates};
@@ -84,6 +84,9 @@ pub struct WechatPaySettings {
     pub amount_min_minor: Option<i64>,
     /// The largest amount in fen.
     pub amount_max_minor: Option<i64>,
+    /// For how many days after a payment the agreement allows refunds, where that is less than
+    /// the provider's own limit.
+    pub refund_days: Option<u32>,
     /// Allows plain http to another machine: for test networks only.
     #[serde(default)]
     pub allow_insecure: bool,
@@ -120,7 +123,7 @@ impl WechatPaySettings {
         mistakes.name("mch_id", &self.mch_id);
         let base_url = self.common().base_url(mistakes);
         let notify_url = self.common().notify_url(notify_url, mistakes);
-        let capabilities = self.common().capabilities(offer(), mistakes);
+        let capabilities = self.common().capabilities(table(), None, mistakes);
         let merchant = self.merchant(mistakes);
         let api_v3_key = self.api_v3_key(mistakes);
         let trust = self.trust(mistakes);
@@ -268,22 +271,5 @@ impl WechatPaySettings {
         let mut found = read(self.certificate_source());
         found.extend(read(self.platform_source()));
         found
-    }
-}
-
-fn offer() -> Offer {
-    Offer {
-        provider: "wechatpay",
-        methods: &[(Method::WechatPay, Flow::Presented)],
-        currencies: vec![Currency::CNY],
-        any_currency: false,
-        amount_minor: (1, 10_000_000_000),
-        // The interface asks for at least a minute; one of its pages allows 7 days only.
-        expiry: (Duration::from_secs(60), Duration::from_secs(7 * 86_400)),
-        // 5 s, 30 s, 1 m, 3 m, 5 m, 10 m and 30 m after ordering, as the documentation advises.
-        waits_s: &[5, 25, 30, 120, 120, 300, 1_200],
-        then_every_s: 1_800,
-        resend_create: true,
-        closing: crate::Closing::Proven,
     }
 }

@@ -173,14 +173,8 @@ fn metrics_handle() -> PrometheusHandle {
 fn capabilities(methods: &[(Method, Flow)]) -> Capabilities {
     let waits = vec![Duration::from_secs(5)];
     Capabilities {
-        provider: "scripted",
-        methods: methods.to_vec(),
-        currencies: vec![Currency::CNY, Currency::USD],
-        amount_minor: (1, 1_000_000),
-        expiry: (Duration::from_secs(60), Duration::from_secs(86_400)),
         query_schedule: Schedule { waits, then_every: Duration::from_secs(30) },
-        resend_create: true,
-        closing: providers::Closing::Proven,
+        ..Capabilities::plain("scripted", methods.to_vec(), &[Currency::CNY, Currency::USD])
     }
 }
 

@@ -197,7 +197,9 @@ pub async fn every_state_and_text_comes_back_as_it_was(store: Shared) {
         .into_iter()
         .map(|(n, s)| (n, Outcome::Ok(s)))
     {
-        let asked = last(&changes).ask_refund(part, Some("破损".into()), at(6)).unwrap();
+        let asked = last(&changes)
+            .ask_refund(part, Some("破损".into()), at(6), &domain::Policy::default())
+            .unwrap();
         changes.push(change(asked, at(6)));
         let sent = last(&changes).send_refund(refund, at(7), at(9)).unwrap().unwrap();
         changes.push(change(sent, at(7)));

@@ -39,7 +39,7 @@ async fn fill(store: &dyn Store) -> Vec<Payment> {
     let third = changes.last().unwrap().payment.clone();
     changes.push(fact(&third, paid(&third, 1), at(11)));
     let third = changes.last().unwrap().payment.clone();
-    let asked = third.ask_refund(third.money, None, at(12)).unwrap();
+    let asked = third.ask_refund(third.money, None, at(12), &domain::Policy::default()).unwrap();
     changes.push(change(asked, at(12)));
     changes.push(change(changes[3].payment.flag(Review::WrongAmount, at(10)), at(10)));
     for change in &changes {

@@ -125,7 +125,7 @@ fn advance(payment: &Payment, how: u8) -> Change {
         7 => Some(Fact::CancelAsked),
         _ => None,
     };
-    match (next, payment.ask_refund(part, None, now)) {
+    match (next, payment.ask_refund(part, None, now, &domain::Policy::default())) {
         (Some(next), _) if legal(next.clone()) => fact(payment, next, now),
         (_, Ok(refund)) => change(refund, now),
         _ => change(payment.flag(Review::WrongAmount, now), now),
