@@ -18,7 +18,7 @@ fn main() -> std::io::Result<()> {
         let html = pages::page(&view(locale, standing), ".");
         std::fs::write(folder.join(format!("{name}.html")), html)?;
     }
-    Ok(())
+    rooms(folder)
 }
 
 fn states(svg: &str) -> Vec<(&'static str, Locale, Standing<'_>)> {
@@ -72,4 +72,53 @@ fn view(locale: Locale, standing: Standing<'_>) -> Checkout<'_> {
         out,
         return_url: Some("https://shop.example/"),
     }
+}
+
+/// The console's rooms, with invented figures.
+fn rooms(folder: &Path) -> std::io::Result<()> {
+    use pages::console::{self, Cell, Overview, Role, Room, Shell, Table, Tile, Tone};
+    let mut channels = Table::new(&["通道", "方式", "状态", "#成功率", "#p95", "#未知"]);
+    let rows = [
+        ("alipay-main", "支付宝", Tone::Bad, "down"),
+        ("wechat-main", "微信支付", Tone::Good, "healthy"),
+    ];
+    for (name, method, tone, state) in rows {
+        let state = Cell::text(state).toned(tone).with("calls fail, 12.1 of 15.2 nats");
+        let cells = vec![
+            Cell::text(name).to("/console/channels"),
+            Cell::text(method),
+            state,
+            Cell::number("99.2 %"),
+            Cell::number("120 ms"),
+            Cell::number(0),
+        ];
+        channels.push(None, cells);
+    }
+    let tile =
+        |name: &str, figure: &str, tone| Tile { name: name.into(), figure: figure.into(), tone };
+    let view = Overview {
+        tiles: vec![
+            tile("技术成功率", "97.1 %", Tone::Warn),
+            tile("调用量", "48/s", Tone::Good),
+            tile("延迟 p95", "180 ms", Tone::Good),
+            tile("结果未知", "3", Tone::Bad),
+        ],
+        channels,
+        charts: Overview::charts(Locale::Zh),
+    };
+    let shell = Shell {
+        locale: Locale::Zh,
+        room: Room::Overview,
+        operator: "li",
+        role: Role::Operator,
+        csrf: "token",
+        told: None,
+    };
+    let html = console::overview(&shell, &view).replace("/console/assets", "assets");
+    std::fs::write(folder.join("console.html"), html)?;
+    std::fs::write(
+        folder.join("sign-in.html"),
+        console::sign_in(Locale::En, true).replace("/console/assets", "assets"),
+    )?;
+    std::fs::write(folder.join("assets/console.css"), console::CSS)
 }

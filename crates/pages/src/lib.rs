@@ -9,6 +9,7 @@
 //! the countdown, copying, and the refresh when something has changed.
 
 mod checkout;
+pub mod console;
 mod words;
 
 pub use checkout::{

@@ -6,16 +6,19 @@ use domain::{Locale, Method};
 #[derive(Clone, Copy)]
 pub(crate) struct Words(pub(crate) Locale);
 
+/// Methods of a `Words` that give a sentence in its language.
 macro_rules! sentences {
     ($($(#[$doc:meta])* $name:ident: $zh:literal, $en:literal;)*) => {
         impl Words {
             $($(#[$doc])*
-            pub(crate) fn $name(self) -> &'static str {
+            pub(crate) fn $name(&self) -> &'static str {
                 match self.0 { Locale::Zh => $zh, Locale::En => $en }
             })*
         }
     };
 }
+
+pub(crate) use sentences;
 
 sentences! {
     lang: "zh-CN", "en";
