@@ -40,12 +40,8 @@ async fn fetch(args: &FetchArgs) -> Result<Statement> {
         bail!("--channel {id}: the configuration has {} only", names.join(", "));
     };
     let notify = providers::ChannelSettings::default_notify_url(&config.public_url(), &id);
-    let (codec, limits) = settings.build(&id, &notify).map_err(|errors| {
-        let told: Vec<String> =
-            errors.iter().map(|e| format!("{}: {} ({})", e.field, e.rule, e.fix)).collect();
-        anyhow!("{}", told.join("; "))
-    })?;
-    let driver = wire::driver(&[wire::Built { id: id.clone(), codec, limits }])?;
+    let built = wire::channel(&id, settings.clone(), &notify);
+    let driver = wire::driver(&[built.map_err(|errors| wire::not_built(&errors))?])?;
     driver.statement(&id, args.day).await.with_context(|| format!("{id}, {}", args.day))
 }
 

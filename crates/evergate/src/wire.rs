@@ -1,17 +1,17 @@
 //! From a configuration to the parts of a running gateway.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use async_trait::async_trait;
 use domain::{Answer, ChannelId, Operation, Policy, Schedule, Timestamp};
 use engine::{Caller, Channel, Options};
 use incidents::layers::Target;
 use providers::bank::BankSettings;
 use providers::{CallLimits, ChannelSettings, Driver, Provider, SettingError};
-
 use recovery::bank::Ledger;
 
 use crate::config::{Config, PolicySection};
@@ -61,6 +61,20 @@ pub struct Built {
     pub limits: CallLimits,
 }
 
+/// Runs the commands that print a channel's keys, and builds it. Blocks while they run.
+///
+/// # Errors
+/// Every mistake of the channel.
+pub fn channel(
+    id: &ChannelId,
+    mut settings: ChannelSettings,
+    notify: &str,
+) -> Result<Built, Vec<SettingError>> {
+    settings.run_commands(id)?;
+    let (codec, limits) = settings.build(id, notify)?;
+    Ok(Built { id: id.clone(), codec, limits })
+}
+
 /// Builds every channel of a configuration, in its order.
 ///
 /// # Errors
@@ -69,17 +83,29 @@ pub fn channels(config: &Config) -> Result<Vec<Built>, Vec<SettingError>> {
     let (mut built, mut mistakes) = (Vec::new(), Vec::new());
     for (id, settings) in &config.channels {
         let notify = ChannelSettings::default_notify_url(&config.public_url(), id);
-        let mut settings = settings.clone();
-        if let Err(found) = settings.run_commands(id) {
-            mistakes.extend(found);
-            continue;
-        }
-        match settings.build(id, &notify) {
-            Ok((codec, limits)) => built.push(Built { id: id.clone(), codec, limits }),
+        match channel(id, settings.clone(), &notify) {
+            Ok(channel) => built.push(channel),
             Err(found) => mistakes.extend(found),
         }
     }
     if mistakes.is_empty() { Ok(built) } else { Err(mistakes) }
+}
+
+/// The engine's settings by a configuration that no server runs: keys and certificates are read,
+/// nothing is asked of any provider.
+///
+/// # Errors
+/// When the file or a channel has mistakes.
+pub fn options_of(file: &Path) -> Result<Options> {
+    let config = Config::load(file).map_err(|mistakes| anyhow!("{mistakes}"))?;
+    let channels = channels(&config).map_err(|errors| not_built(&errors))?;
+    Ok(options(&config, &channels))
+}
+
+/// The mistakes of channels in one line.
+pub fn not_built(errors: &[SettingError]) -> anyhow::Error {
+    let told = errors.iter().map(|e| format!("{}: {} ({})", e.field, e.rule, e.fix));
+    anyhow!("{}", told.collect::<Vec<_>>().join("; "))
 }
 
 /// A driver that speaks to these channels.

@@ -4,24 +4,17 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
 use super::show::{list, text};
-use crate::config::Config;
 use crate::lang::Lang;
 
 /// The tables of a configuration that no server runs; keys and certificates are read, nothing is
 /// asked of any provider.
 pub(super) fn offline(file: &Path) -> Result<Value> {
-    let config = Config::load(file).map_err(|mistakes| anyhow!("{mistakes}"))?;
-    let channels = crate::wire::channels(&config).map_err(|errors| {
-        let told: Vec<String> =
-            errors.iter().map(|e| format!("{}: {} ({})", e.field, e.rule, e.fix)).collect();
-        anyhow!("{}", told.join("; "))
-    })?;
-    Ok(server::capabilities_offline(&crate::wire::options(&config, &channels).channels))
+    Ok(server::capabilities_offline(&crate::wire::options_of(file)?.channels))
 }
 
 /// A table a channel.

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::show::{list, table, text};
 use super::{Style, api, without_nulls};
 use crate::args::{ExplainArgs, RouteCommand};
-use crate::config::Config;
 use crate::lang::Lang;
 
 /// `evergate route …`
@@ -56,13 +55,7 @@ fn question(args: &ExplainArgs, currency: Currency) -> Result<Value> {
 /// Asks the configuration alone: every channel is taken for healthy, and no operator's word is
 /// known.
 fn offline(file: &std::path::Path, body: &Value) -> Result<Value> {
-    let config = Config::load(file).map_err(|mistakes| anyhow!("{mistakes}"))?;
-    let channels = crate::wire::channels(&config).map_err(|errors| {
-        let told: Vec<String> =
-            errors.iter().map(|e| format!("{}: {} ({})", e.field, e.rule, e.fix)).collect();
-        anyhow!("{}", told.join("; "))
-    })?;
-    let options = crate::wire::options(&config, &channels);
+    let options = crate::wire::options_of(file)?;
     server::explain_offline(&options, body, crate::clock::now()).map_err(|why| anyhow!(why))
 }
 

@@ -12,6 +12,7 @@ use store::{StoreError, Version, VersionState};
 
 use super::Live;
 use crate::config::Config;
+use crate::wire::{self, Built};
 
 /// How many versions are looked at.
 const LOOK_BACK: usize = 50;
@@ -65,10 +66,9 @@ impl Live {
             self.know_banks([(id.clone(), bank.clone())].into());
         }
         let notify = ChannelSettings::default_notify_url(&config.public_url(), &id);
-        let (name, mut settings) = (id.clone(), settings);
+        let name = id.clone();
         let build = move || {
-            settings.run_commands(&id)?;
-            let (codec, limits) = settings.build(&id, &notify)?;
+            let Built { id, codec, limits } = wire::channel(&id, settings, &notify)?;
             Ok::<_, Vec<providers::SettingError>>(NewChannel { id, codec, limits })
         };
         let built = tokio::task::spawn_blocking(build).await;

@@ -50,6 +50,21 @@ async fn a_days_clearing_file_is_fetched_verified_and_told_in_both_languages() {
     let again = fetch("unionpay-main", &["--out", &kept]);
     assert_eq!(code(&again), 2, "nothing is overwritten");
 
+    // A key that a program prints does as well as one in a file.
+    let file = "keys/unionpay-main.private_key.pem";
+    let folder = town.config().parent().unwrap().to_owned();
+    let path = folder.join(file);
+    let by_command = std::fs::read_to_string(town.config()).unwrap().replace(
+        &format!("private_key_file = \"{file}\""),
+        &format!("private_key_command = [\"cat\", \"{}\"]", path.display()),
+    );
+    assert!(by_command.contains("private_key_command"), "{by_command}");
+    let other = crate::support::file(&folder, "by-command.toml", &by_command);
+    let other = other.to_string_lossy().into_owned();
+    let command = ["statements", "fetch", "--config", &other, "--channel", "unionpay-main"];
+    let command = [&command[..], &["--day", &day, "--json"]].concat();
+    assert_eq!(json_of(&town.command("", &command))["totals"], told["totals"]);
+
     let wrong = json!({
         "match": { "operation": "statement" }, "fault": { "kind": "wrong_line" },
     });
