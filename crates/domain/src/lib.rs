@@ -11,6 +11,7 @@ mod channel;
 mod controls;
 mod event;
 mod ids;
+mod ladder;
 mod maintenance;
 mod money;
 mod operation;
@@ -30,6 +31,7 @@ pub use event::{Event, EventKind, Notification};
 pub use ids::{
     ChannelId, InvalidText, MerchantId, OrderNo, PaymentId, ProviderOrderNo, SYNTHETIC_MERCHANT,
 };
+pub use ladder::{Descent, Gate, Ladder, Level, Mover, Passage, Reach};
 pub use maintenance::{Day, Maintenance, Scope, When};
 pub use money::{Currency, InvalidMoney, Money};
 pub use operation::{Answer, CloseWhy, Operation, Order, OrderRef, RefundOrder};

@@ -28,12 +28,14 @@ mod declines;
 mod fees;
 mod guide;
 mod issuers;
+mod ladder;
 mod latency;
 mod load;
 mod rank;
 mod rollout;
 mod route;
 mod rules;
+mod series;
 mod settings;
 
 pub use ages::Ages;
@@ -46,6 +48,7 @@ pub use declines::{DeclineMix, DeclineShift};
 pub use fees::{Fee, FeeTable, InvalidFee, RATE_PPM_MAX};
 pub use guide::Guide;
 pub use issuers::Issuer;
+pub use ladder::{LadderPolicy, LadderSettings, LaneSight, Move};
 pub use latency::Latency;
 pub use load::{Headroom, RetryBudget};
 pub use rank::{Climate, Drifting, Estimate};
@@ -58,4 +61,5 @@ pub use rules::{
     DEPTH_MAX, Facts, FailedRule, InvalidRule, RULES_MAX, RuleText, Rules, Ruling, Standing,
     TEXT_MAX, Then, WEIGHT_MAX, Wrong,
 };
+pub use series::{Point, Series};
 pub use settings::Settings;

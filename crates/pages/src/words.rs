@@ -1,0 +1,92 @@
+//! Every sentence that customers read, in both languages, in one place.
+
+use domain::{Locale, Method};
+
+/// Sentences of the checkout page in one language.
+#[derive(Clone, Copy)]
+pub(crate) struct Words(pub(crate) Locale);
+
+/// Methods of a `Words` that give a sentence in its language.
+macro_rules! sentences {
+    ($($(#[$doc:meta])* $name:ident: $zh:literal, $en:literal;)*) => {
+        impl Words {
+            $($(#[$doc])*
+            pub(crate) fn $name(&self) -> &'static str {
+                match self.0 { Locale::Zh => $zh, Locale::En => $en }
+            })*
+        }
+    };
+}
+
+pub(crate) use sentences;
+
+sentences! {
+    lang: "zh-CN", "en";
+    pay_to: "付款给", "Pay to";
+    order: "订单", "Order";
+    choose: "请选择支付方式", "Choose how to pay";
+    other_ways: "其他支付方式", "Other ways to pay";
+    unavailable: "暂时不可用", "Unavailable right now";
+    open_app: "打开并支付", "Open and pay";
+    scan: "请用手机扫描二维码完成支付", "Scan the code with your phone to pay";
+    go_on: "请在打开的页面完成支付", "Go on at the provider's page to pay";
+    time_left: "剩余时间", "Time left";
+    waiting: "等待支付，付款后本页会自动更新。", "Waiting for your payment. This page updates by itself.";
+    working_title: "正在准备支付", "Getting things ready";
+    working: "请稍候，正在联系支付渠道。", "One moment, we are talking to the provider.";
+    confirming_title: "正在确认支付结果", "Your payment is being confirmed";
+    confirming: "请不要重复付款。结果确认后本页会自动更新。", "Please do not pay again. This page updates by itself when we know.";
+    paid_title: "支付成功", "Paid";
+    paid: "商家已收到您的付款。", "The shop has your payment.";
+    refunded_title: "已退款", "Refunded";
+    refunded: "款项已原路退回。", "Your money has been sent back the way it came.";
+    declined_title: "支付未通过", "The payment was declined";
+    declined: "您的银行或钱包没有同意这笔付款，可以换一种方式再试。", "Your bank or wallet said no. You can try another way to pay.";
+    cancelled_title: "订单已取消", "The order was cancelled";
+    expired_title: "支付时间已过", "The time to pay is over";
+    not_charged: "您没有被扣款。", "You were not charged.";
+    maybe_charged: "扣款结果正在确认，请不要重复付款。若已扣款，将自动退回或完成订单。", "We are confirming whether you were charged. Please do not pay again: if you were, it is given back or the order is completed.";
+    nothing_title: "暂时无法付款", "Payment is not possible right now";
+    nothing: "支付渠道正在恢复。", "The ways to pay are being restored.";
+    later_title: "稍后付款", "Pay later";
+    later: "订单已为您保留，可随时回到此链接付款，保留至", "Your order is kept. Come back to this link to pay it, until";
+    later_offer: "保留订单，稍后付款", "Keep my order, pay later";
+    held_link: "付款链接", "Link to pay";
+    transfer_note: "请在转账附言中填写付款码，金额须一致。", "Put the reference into the transfer, and send the exact amount.";
+    payee: "收款户名", "Account holder";
+    bank: "开户银行", "Bank";
+    account: "收款账号", "Account";
+    bank_code: "联行号 / BIC", "Bank code";
+    amount: "金额", "Amount";
+    reference: "附言（付款码）", "Reference";
+    until: "请在此之前转账", "Transfer before";
+    received: "已收到", "Received so far";
+    rest: "还需支付", "Still to pay";
+    copy: "复制", "Copy";
+    copied: "已复制", "Copied";
+    staff_title: "人工协助付款", "Pay with our staff's help";
+    staff: "我们的同事可以为您完成付款。", "Our staff can take your payment for you.";
+    staff_offer: "请联系我", "Please contact me";
+    staff_asked: "已通知同事，会尽快与您联系。", "Our staff have been told and will contact you soon.";
+    back: "返回商家", "Back to the shop";
+    offline: "连接已断开，正在重试…", "Connection lost, trying again…";
+}
+
+impl Words {
+    pub(crate) fn method(self, method: &Method) -> &'static str {
+        method.label(self.0)
+    }
+
+    /// The prompt of a method that is out: what to use instead, where there is something.
+    pub(crate) fn prompt(self, out: Method, instead: Option<Method>) -> String {
+        let name = self.method(&out);
+        match (self.0, instead.map(|method| self.method(&method))) {
+            (Locale::Zh, Some(other)) => format!("{name}暂时不可用，请使用{other}"),
+            (Locale::Zh, None) => format!("{name}暂时不可用"),
+            (Locale::En, Some(other)) => {
+                format!("{name} is unavailable right now, please use {other}")
+            }
+            (Locale::En, None) => format!("{name} is unavailable right now"),
+        }
+    }
+}
