@@ -113,7 +113,7 @@ impl Gateway {
             caller: watch(Arc::new(caller)),
             clock: Arc::new(SystemClock),
             entropy: Arc::clone(&entropy) as _,
-            render: Arc::new(MessageRenderer),
+            render: Arc::new(MessageRenderer::new(&config.public_url())),
             owner: format!("evergate-{}-{}", std::process::id(), crate::clock::random_text::<8>()),
         };
         let engine = Arc::new(Engine::new(parts, loaded.options(), config.health.clone()));
@@ -252,6 +252,8 @@ fn limits(config: &Config) -> ServerOptions {
     let millis = Duration::from_millis;
     ServerOptions {
         bind: set.bind,
+        public_url: Some(config.public_url()),
+        max_streams: set.max_streams,
         metrics_bind: set.metrics_bind,
         max_body_bytes: set.max_body_bytes,
         request_timeout: millis(set.request_timeout_ms),

@@ -24,6 +24,18 @@ pub const CHECKOUT_CSS: &str = include_str!("../assets/checkout.css");
 /// The checkout page's script; the page does without it.
 pub const CHECKOUT_JS: &str = include_str!("../assets/checkout.js");
 
+/// The script for shops' own pages, which marks the ways to pay that work.
+pub const AVAILABILITY_JS: &str = include_str!("../assets/availability.js");
+
+/// The prompt for a method that is out: what to use instead, where there is something.
+pub fn prompt(
+    locale: domain::Locale,
+    out: domain::Method,
+    instead: Option<domain::Method>,
+) -> String {
+    words::Words(locale).prompt(out, instead)
+}
+
 /// Changes whenever the style sheet or the script does; ends their addresses, so that browsers
 /// may keep them for ever.
 pub const EDITION: u64 = hash(

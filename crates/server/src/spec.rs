@@ -23,6 +23,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         (name = "channels", description = "Channels and their controls"),
         (name = "routing", description = "Where a payment would go, and why"),
         (name = "bank", description = "Bank transfers: statements, suspense, payouts"),
+        (name = "availability", description = "For shops' own pages: which ways to pay work"),
         (name = "messages", description = "Webhooks to merchants"),
         (name = "notifications", description = "For the providers"),
         (name = "system", description = "For machines that watch this server"),
