@@ -69,7 +69,7 @@ impl crate::app::Inner {
         let channels = self.engine.channels();
         let mut parts: Vec<Part> = Vec::new();
         for (method, view) in channels.iter().flat_map(|c| &c.methods) {
-            let works = view.disabled.is_none() && view.health.name() != "down";
+            let works = view.disabled.is_none() && !matches!(view.health.name(), "down" | "probing");
             match parts.iter_mut().find(|p| p.method == *method) {
                 Some(part) => part.available |= works,
                 None => parts.push(Part {

@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::Uri;
 use axum::response::{Html, IntoResponse, Response};
@@ -63,6 +64,9 @@ impl Desk {
     }
 }
 
+/// What stands in the place of the id; not readable where it is no UTF-8.
+type IdText = Result<Path<String>, PathRejection>;
+
 /// Why there is no page, or no effect.
 struct Refused {
     saying: Saying,
@@ -95,7 +99,7 @@ impl Refused {
 /// The page.
 pub(crate) async fn page(
     State(state): State<Shared>,
-    path: Path<String>,
+    path: IdText,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
@@ -115,7 +119,7 @@ pub(crate) async fn page(
 /// The part of the page that changes, for its script.
 pub(crate) async fn panel(
     State(state): State<Shared>,
-    path: Path<String>,
+    path: IdText,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
@@ -147,7 +151,7 @@ fn asked_by_page(headers: &HeaderMap) -> bool {
 /// Live state: says when the page should look again.
 pub(crate) async fn events(
     State(state): State<Shared>,
-    path: Path<String>,
+    path: IdText,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
@@ -212,7 +216,7 @@ async fn follow(state: &Shared, mut payment: Payment, say: &tokio::sync::mpsc::S
 /// The customer chooses a method.
 pub(crate) async fn method(
     State(state): State<Shared>,
-    path: Path<String>,
+    path: IdText,
     uri: Uri,
     headers: HeaderMap,
     request: Request,
@@ -252,7 +256,7 @@ async fn wish(state: &Shared, id: PaymentId, after: usize, method: Method) -> Re
 /// The customer would like the order to be kept.
 pub(crate) async fn later(
     State(state): State<Shared>,
-    path: Path<String>,
+    path: IdText,
     uri: Uri,
     headers: HeaderMap,
     request: Request,
@@ -292,7 +296,7 @@ fn answered(done: Result<(), EngineError>) -> Result<(), Saying> {
 /// A form of ours: the payment that it is for, its language and its body.
 async fn form(
     state: &Shared,
-    path: &Path<String>,
+    path: &IdText,
     uri: &Uri,
     headers: &HeaderMap,
     request: Request,
@@ -312,13 +316,14 @@ async fn form(
 /// to pay.
 async fn found(
     state: &Shared,
-    Path(text): &Path<String>,
+    path: &IdText,
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<Payment, Refused> {
     let refused =
         |saying| Refused { saying, tongue: tongue(uri.query(), headers, Locale::Zh), id: None };
-    let id = text.parse().map_err(|_| refused(Saying::Unknown))?;
+    let named = path.as_ref().ok().and_then(|Path(text)| text.parse().ok());
+    let id = named.ok_or_else(|| refused(Saying::Unknown))?;
     stored(state, id).await.map_err(refused)
 }
 

@@ -23,7 +23,7 @@ impl Offered {
         let channels = engine.channels();
         let works = |method: Method| {
             channels.iter().flat_map(|c| &c.methods).any(|(m, view)| {
-                *m == method && view.disabled.is_none() && view.health.name() != "down"
+                *m == method && view.disabled.is_none() && !matches!(view.health.name(), "down" | "probing")
             })
         };
         let methods: Vec<_> = payment.terms.methods.iter().map(|m| (*m, works(*m))).collect();
