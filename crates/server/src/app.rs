@@ -26,8 +26,8 @@ use crate::options::ServerOptions;
 use crate::pipeline::{self, Gate};
 use crate::problem::{Problem, kinds};
 use crate::{
-    availability, bank, channels, checkout, config_api, docs, messages, notifications, payments,
-    refunds, route, signals, spec, status_page, system,
+    availability, bank, channels, checkout, config_api, docs, ladder, messages, notifications,
+    payments, refunds, route, signals, spec, status_page, system,
 };
 
 /// What the server is built from.
@@ -97,6 +97,13 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(route::explain))
         .routes(routes!(route::decide))
         .routes(routes!(channels::audit))
+        .routes(routes!(ladder::show))
+        .routes(routes!(ladder::shift))
+        .routes(routes!(ladder::lift))
+        .routes(routes!(ladder::pause))
+        .routes(routes!(ladder::resume))
+        .routes(routes!(ladder::hold))
+        .routes(routes!(ladder::extend))
         .routes(routes!(signals::signals))
         .routes(routes!(signals::list, signals::plan))
         .routes(routes!(signals::remove))
@@ -159,7 +166,7 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
         counted_at: Mutex::new(None),
     });
     let router = router
-        .route("/pay/{id}", get(checkout::page))
+        .route("/pay/{id}", get(checkout::page).post(checkout::returned))
         .route("/pay/{id}/panel", get(checkout::panel))
         .route("/pay/{id}/events", get(checkout::events))
         .route("/pay/{id}/method", post(checkout::method))

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::{Level, Locale, Method, Timestamp};
+use domain::{Locale, Method, Passage, Purpose, Timestamp};
+use engine::MethodSight;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
@@ -57,30 +58,27 @@ pub(crate) struct Seen {
 
 impl crate::app::Inner {
     /// What customers may know of each way to pay.
-    fn seen(&self, now: Timestamp) -> Vec<Seen> {
-        let parts = self.parts(now);
-        let instead = parts.iter().find(|part| part.available).map(|part| part.method);
-        let seen = |part: &Part| Seen { method: part.method, available: part.available, instead };
-        parts.iter().map(seen).collect()
+    fn seen(&self) -> Vec<Seen> {
+        let seen = |sight: &MethodSight| Seen {
+            method: sight.method,
+            available: sight.available,
+            instead: sight.instead,
+        };
+        self.engine.sight().methods.iter().map(seen).collect()
     }
 
-    /// The same with all that the status page tells.
-    pub(crate) fn parts(&self, _now: Timestamp) -> Vec<Part> {
-        let channels = self.engine.channels();
-        let mut parts: Vec<Part> = Vec::new();
-        for (method, view) in channels.iter().flat_map(|c| &c.methods) {
-            let works = view.disabled.is_none() && !matches!(view.health.name(), "down" | "probing");
-            match parts.iter_mut().find(|p| p.method == *method) {
-                Some(part) => part.available |= works,
-                None => parts.push(Part {
-                    method: *method,
-                    available: works,
-                    level: Level::Normal,
-                    since: None,
-                    planned: false,
-                }),
-            }
-        }
+    /// The same with all that the status page tells, in an order that does not change.
+    pub(crate) fn parts(&self, now: Timestamp) -> Vec<Part> {
+        let ladder = &self.engine.controls().ladder;
+        let part = |sight: &MethodSight| {
+            let passage =
+                Passage { method: sight.method, channel: None, purpose: Purpose::Checkout };
+            let since = ladder.level(&passage, now).1.map(|descent| descent.since);
+            let MethodSight { method, available, level, .. } = *sight;
+            Part { method, available, level, since, planned: false }
+        };
+        let mut parts: Vec<Part> = self.engine.sight().methods.iter().map(part).collect();
+        parts.sort_by_key(|part| part.method);
         parts
     }
 }
@@ -128,7 +126,7 @@ impl Kept {
         if let Some(known) = kept.as_ref().filter(fresh) {
             return known.clone();
         }
-        let answer = Answer::of(&Availability::of(&state.seen(now)), now);
+        let answer = Answer::of(&Availability::of(&state.seen()), now);
         *kept = Some(answer.clone());
         answer
     }

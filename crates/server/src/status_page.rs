@@ -31,7 +31,7 @@ const KEPT: usize = 50;
 const KEPT_FOR: Duration = Duration::from_secs(14 * 86_400);
 /// One that comes back within this time is the same one.
 const RELAPSE: Duration = Duration::from_secs(300);
-/// How often it is looked at how things are.
+/// How often it is looked at how things are, besides at every change of what customers see.
 const LOOK: Duration = Duration::from_secs(2);
 /// How far ahead plans are told.
 const AHEAD: Duration = Duration::from_secs(14 * 86_400);
@@ -252,10 +252,12 @@ fn now_and_planned(state: &Shared, now: Timestamp) -> (Vec<Part>, Vec<Planned>) 
 /// Takes in how things are, so that what nobody looked at is on the page later.
 pub(crate) async fn watch(state: Shared) {
     let mut look = tokio::time::interval(LOOK);
+    let mut sight = state.engine.sight_changed();
     loop {
         tokio::select! {
             () = state.ending.cancelled() => return,
             _ = look.tick() => {}
+            changed = sight.changed() => if changed.is_err() { return },
         }
         let now = state.engine.now();
         let (parts, _) = now_and_planned(&state, now);

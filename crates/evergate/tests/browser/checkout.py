@@ -60,7 +60,7 @@ def alipay_fails_while_the_page_is_open(town):
     page = town.open(town.device("zh-CN"), payment["checkout_url"])
     stays(page)
     says(page, "支付宝")
-    town.break_method("alipay", "alipay")
+    town.break_alipay()
     says(page, "支付宝暂时不可用，请使用微信支付")
     same(page)
     town.accessible(page, "a prompt")

@@ -16,7 +16,7 @@ def the_status_page_tells_an_outage(town):
     page = town.open(town.device("en-US", DESKTOP), town.gateway + "/status")
     says(page, "All ways to pay work")
     town.shot(page, "status-fine-en")
-    town.break_method("alipay", "alipay")
+    town.break_alipay()
     said = until("the feed tells it", lambda: summary(town)["incidents"] and summary(town))
     alipay = [c for c in said["components"] if c["id"] == "alipay"][0]
     check(alipay["status"] == "major_outage", alipay)

@@ -119,22 +119,23 @@ class Town:
         self.call("DELETE", self.sandbox + "/sandbox/faults")
 
         def fine():
-            out = [m for m, works in self.availability().items() if not works]
-            for method in out:
-                if method != "bank_transfer":
-                    wish = {"currency": "USD"} if method == "paypal" else {}
-                    self.pay_api([method], **wish)
-            return not out
-        until("everything works again", fine, within=30)
+            channels = self.api("GET", "/v1/channels", key="operator_key")[1]["channels"]
+            ill = {(m["method"], c["id"]) for c in channels for m in c["methods"]
+                   if m["health"] != "healthy"}
+            for method, _ in ill:
+                self.pay_api([method], currency="USD" if method == "paypal" else "CNY")
+            return not ill
+        until("everything works again", fine, within=40)
 
-    def break_method(self, provider, method, kind="refuse"):
-        """Makes a provider fail, and has the gateway find out by payments of others."""
-        self.fault(kind, provider=provider)
+    def break_alipay(self):
+        """Makes Alipay fail wherever it is taken, and has the gateway find out by others."""
+        self.fault("refuse", provider="alipay")
+        self.fault("refuse", provider="stripe", method="alipay")
 
         def out():
-            self.pay_api([method])
-            return self.availability()[method] is False
-        until(f"{method} is out", out, within=15)
+            self.pay_api(["alipay"])
+            return self.availability()["alipay"] is False
+        until("alipay is out", out, within=15)
 
     # Browser
 

@@ -108,7 +108,8 @@ fn play(python: &Path, config: &Path, phase: &str) {
 async fn customers_in_a_browser() {
     let python = tokio::task::spawn_blocking(python).await.unwrap();
     let shots = folder().join("shots");
-    let town = Town::start("http://127.0.0.1:9/", "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
+    let town =
+        Town::start("http://127.0.0.1:9/", "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
     let mut gateway: Process = town.serve();
     town.ready().await;
     let config = told(&town, &shots);

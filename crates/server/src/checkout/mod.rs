@@ -19,17 +19,18 @@ mod view;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::Uri;
 use axum::response::{Html, IntoResponse, Response};
-use domain::{Locale, Method, Payment, PaymentId};
+use domain::{HoldBy, Locale, Method, Payment, PaymentId};
 use engine::EngineError;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pages::{Checkout, Saying, Shown, Standing};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
 
 use crate::app::Shared;
 use crate::body;
@@ -116,6 +117,18 @@ pub(crate) async fn page(
     response
 }
 
+/// A provider's page sends the customer back, some by `POST`. Nothing that it says is believed:
+/// whether money came is the provider's to say to us, not to the browser.
+pub(crate) async fn returned(State(state): State<Shared>, path: IdText, uri: Uri) -> Response {
+    match path.as_ref().ok().and_then(|Path(text)| text.parse().ok()) {
+        Some(id) => back(&state, id, tongue(uri.query(), &HeaderMap::new(), Locale::Zh)),
+        None => {
+            let tongue = tongue(uri.query(), &HeaderMap::new(), Locale::Zh);
+            Refused { saying: Saying::Unknown, tongue, id: None }.answer(&state)
+        }
+    }
+}
+
 /// The part of the page that changes, for its script.
 pub(crate) async fn panel(
     State(state): State<Shared>,
@@ -181,35 +194,46 @@ pub(crate) async fn events(
 }
 
 /// Tells of every change until the payment has come to its end.
-async fn follow(state: &Shared, mut payment: Payment, say: &tokio::sync::mpsc::Sender<Bytes>) {
+async fn follow(state: &Shared, mut payment: Payment, say: &mpsc::Sender<Bytes>) {
+    let (mut commits, mut sight) = (state.engine.commits(), state.engine.sight_changed());
+    // What was committed between the page's request and now.
+    payment = newest(state, payment).await;
     let mut known = (payment.version, Offered::of(&state.engine, &payment));
     let mut beat = tokio::time::interval(stream::BEAT);
-    let mut look = tokio::time::interval(Duration::from_millis(250));
-    loop {
+    while !payment.is_settled() {
         tokio::select! {
             _ = beat.tick() => {
                 if say.send(stream::beat()).await.is_err() {
                     return;
                 }
+                // Whatever another process did is found at the latest now.
+                payment = newest(state, payment).await;
             }
-            _ = look.tick() => {
-                if let Ok(Some(newer)) = state.engine.store().payment(payment.id).await {
-                    payment = newer;
-                }
-            }
+            committed = commits.recv() => match committed {
+                Ok(id) if id == payment.id => payment = newest(state, payment).await,
+                // Too many at once to be told of each: any may have been ours.
+                Err(RecvError::Lagged(_)) => payment = newest(state, payment).await,
+                Ok(_) => continue,
+                Err(RecvError::Closed) => return,
+            },
+            changed = sight.changed() => if changed.is_err() { return },
         }
         let now = (payment.version, Offered::of(&state.engine, &payment));
-        if now == known {
-            continue;
+        if now != known {
+            known = now;
+            if say.send(stream::changed(&payment.version.to_string())).await.is_err() {
+                return;
+            }
         }
-        known = now;
-        let word = match payment.is_settled() {
-            true => stream::end(),
-            false => stream::changed(&payment.version.to_string()),
-        };
-        if say.send(word).await.is_err() || payment.is_settled() {
-            return;
-        }
+    }
+    let _ = say.send(stream::end()).await;
+}
+
+/// The payment as it is now; as it was, where the books do not answer.
+async fn newest(state: &Shared, payment: Payment) -> Payment {
+    match state.engine.store().payment(payment.id).await {
+        Ok(Some(newer)) => newer,
+        _ => payment,
     }
 }
 
@@ -272,9 +296,16 @@ pub(crate) async fn later(
     wished.await.unwrap_or_else(|refused: Refused| refused.answer(&state))
 }
 
+/// Keeps the order, if that is offered; kept already, it stays as it is.
 async fn keep(state: &Shared, id: PaymentId) -> Result<(), Saying> {
-    let _ = (state, id);
-    Ok(())
+    let queue = state.checkout.queue(id);
+    let _turn = queue.lock().await;
+    let payment = stored(state, id).await?;
+    if !Offered::of(&state.engine, &payment).later {
+        return Ok(());
+    }
+    let held = state.engine.hold(&payment.merchant, id, None, HoldBy::Customer).await;
+    answered(held.map(|_| ()))
 }
 
 /// What the engine's word means for whoever pressed a button: that somebody was faster, or that

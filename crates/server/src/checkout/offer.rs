@@ -1,4 +1,4 @@
-//! What a customer may be offered now.
+//! What a customer may be offered now, as the page shows it.
 
 use domain::{Method, Payment};
 use engine::Engine;
@@ -6,7 +6,7 @@ use engine::Engine;
 /// What the page offers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Offered {
-    /// The ways to pay in the order of the merchant, and whether each works now.
+    /// The ways to pay, those that work first, and whether each works now.
     pub(crate) methods: Vec<(Method, bool)>,
     /// The way that the customer wanted and cannot have.
     pub(crate) out: Option<Method>,
@@ -20,17 +20,13 @@ pub(crate) struct Offered {
 
 impl Offered {
     pub(crate) fn of(engine: &Engine, payment: &Payment) -> Offered {
-        let channels = engine.channels();
-        let works = |method: Method| {
-            channels.iter().flat_map(|c| &c.methods).any(|(m, view)| {
-                *m == method && view.disabled.is_none() && !matches!(view.health.name(), "down" | "probing")
-            })
-        };
-        let methods: Vec<_> = payment.terms.methods.iter().map(|m| (*m, works(*m))).collect();
-        let wanted =
-            payment.presented().map(|a| a.method).or(payment.terms.methods.first().copied());
-        let out = methods.iter().find(|(m, works)| Some(*m) == wanted && !works).map(|(m, _)| *m);
-        Offered { methods, out, ..Offered::default() }
+        let offer = engine.offer(payment);
+        let mut methods = offer.methods;
+        if offer.transfer {
+            methods.push((Method::BankTransfer, true));
+        }
+        let held = payment.is_held();
+        Offered { methods, out: offer.wanted_out, later: offer.later, held, assist: None }
     }
 
     /// Whether a way works now.

@@ -30,6 +30,8 @@ pub(crate) enum Stands {
     Cancelled(Charge),
     /// Ended by time, or being ended.
     Expired(Charge),
+    /// Its feature is paused.
+    Paused,
 }
 
 /// Whether the customer was surely not charged: no attempt is paid, and none may still be.
@@ -61,6 +63,7 @@ fn unpaid(payment: &Payment, status: Status) -> Stands {
         Status::Declined => Stands::Declined(charge),
         Status::Cancelled | Status::Cancelling => Stands::Cancelled(charge),
         Status::Expired | Status::Expiring => Stands::Expired(charge),
+        Status::Paused => Stands::Paused,
         _ if was_declined(payment) => Stands::Declined(charge),
         _ => Stands::Choose,
     }

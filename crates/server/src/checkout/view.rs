@@ -77,6 +77,7 @@ fn standing<'a>(
         Stands::Declined(charge) => Standing::Declined(charge),
         Stands::Cancelled(charge) => Standing::Cancelled(charge),
         Stands::Expired(charge) => Standing::Expired(charge),
+        Stands::Paused => Standing::Paused,
     }
 }
 
