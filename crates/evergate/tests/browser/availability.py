@@ -1,5 +1,6 @@
 """The availability feed and script on a shop's own page."""
 
+import functools
 import http.server
 import json
 import threading
@@ -56,6 +57,10 @@ def a_shops_own_page(town):
         check(page.locator("[data-evergate-prompt]").is_hidden(), "nothing is left to say")
 
 
+def fulfill(answer, route):
+    route.fulfill(**answer)
+
+
 def the_feed_fails_open(town):
     """Whatever is wrong with the feed, every way counts as available."""
     town.break_alipay()
@@ -64,7 +69,7 @@ def the_feed_fails_open(town):
     feed = town.gateway + "/v1/availability"
     for answer in (dict(status=503, body="{}"), dict(status=200, body="<html>"),
                    dict(status=200, body=json.dumps({"methods": 7}))):
-        device.route(feed, lambda route, answer=answer: route.fulfill(**answer))
+        device.route(feed, functools.partial(fulfill, answer))
         page.locator("[data-evergate-method=alipay]:enabled").wait_for()
         device.unroute(feed)
         page.locator("[data-evergate-method=alipay]:disabled").wait_for()

@@ -69,7 +69,7 @@ def tampered_amounts(town):
     says(page, "nothing was done")
     town.shot(page, "tampered-en")
     page.get_by_role("link", name="Back to the payment page").click()
-    says(page, "scan the code")
+    says(page, "Time left")
 
 
 def forms_of_other_sites(town):
