@@ -33,6 +33,7 @@ fn every_route_is_in_the_document() {
             "get /metrics",
             "get /readyz",
             "get /v1/audit",
+            "get /v1/availability",
             "get /v1/bank/history/{id}",
             "get /v1/bank/payouts",
             "get /v1/bank/{channel}/statements",
