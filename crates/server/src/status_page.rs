@@ -120,12 +120,10 @@ fn turn(incidents: &mut Vec<Incident>, part: &Part, now: Timestamp) {
     let known = incidents.iter_mut().rev().find(goes_on);
     let is_bad = matches!(how, How::Ill | How::Out);
     match known {
-        Some(incident) if !is_bad => {
-            if incident.ended().is_none() {
-                incident.turns.push((now, How::Fine));
-            }
+        Some(incident) if !is_bad && incident.ended().is_none() => {
+            incident.turns.push((now, How::Fine));
         }
-        Some(incident) if incident.last().1 != how => incident.turns.push((now, how)),
+        Some(incident) if is_bad && incident.last().1 != how => incident.turns.push((now, how)),
         Some(_) => {}
         None if is_bad => {
             let began = part.since.unwrap_or(now).min(now);
