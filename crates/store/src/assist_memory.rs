@@ -108,7 +108,7 @@ impl AssistBooks for MemoryStore {
         let known = self.assist().changes.contains(&change.id);
         let commit = self.assist().commit(change);
         if commit == Commit::Done && !known {
-            self.note(audit);
+            self.note_all(audit);
         }
         commit
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use domain::{
     Blocked, ChannelId, MerchantId, Method, Money, OfflineKind, OfflineRefused, Payment, PaymentId,
-    PaymentState, Timestamp,
+    Timestamp,
 };
 use engine::{Engine, EngineError, Entropy, Fresh, Way};
 use store::{
@@ -555,7 +555,7 @@ fn wrong(state: &CaseState, wanted: &'static str) -> AssistError {
 }
 
 pub(super) fn has_ended(payment: &Payment) -> bool {
-    !matches!(payment.state, PaymentState::Open | PaymentState::Ending { .. })
+    !payment.may_go_on()
 }
 
 /// Counts the end of a case.

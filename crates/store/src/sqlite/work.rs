@@ -132,9 +132,14 @@ pub(super) fn set_controls(
          ON CONFLICT (id) DO UPDATE SET version = excluded.version, body = excluded.body",
     )?
     .execute(params![version, rows::to_json(next)?])?;
-    conn.prepare_cached("INSERT INTO audit (at, by, action, reason) VALUES (?, ?, ?, ?)")?
-        .execute(params![audit.at.as_micros(), audit.by, audit.action, audit.reason])?;
+    note(conn, audit)?;
     Ok(true)
+}
+
+pub(super) fn note(conn: &Connection, line: &AuditLine) -> Result<(), Failure> {
+    conn.prepare_cached("INSERT INTO audit (at, by, action, reason) VALUES (?, ?, ?, ?)")?
+        .execute(params![line.at.as_micros(), line.by, line.action, line.reason])?;
+    Ok(())
 }
 
 /// Deletes up to `limit_to` records that are older than `before`; how many it were.
