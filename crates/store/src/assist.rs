@@ -46,7 +46,7 @@ pub trait AssistBooks: Send + Sync {
     async fn assist_history(&self, case: &str) -> Result<Vec<AssistLine>, StoreError>;
 
     /// What a member of staff recorded lately in one currency, with its version.
-    async fn assist_tally(&self, id: &str) -> Result<Option<(u64, Tally)>, StoreError>;
+    async fn assist_tally(&self, id: &str) -> Result<Option<(u64, AssistTally)>, StoreError>;
 
     /// How many cases that are not closed there are in each state.
     async fn assist_totals(&self) -> Result<Vec<AssistTotal>, StoreError>;
@@ -284,14 +284,14 @@ impl Case {
 
 /// What a member of staff recorded lately in one currency.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub struct AssistTally {
     /// Each sum with its time and case.
-    pub sums: Vec<TallySum>,
+    pub sums: Vec<AssistSum>,
 }
 
-/// One sum of a [`Tally`].
+/// One sum of a [`AssistTally`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TallySum {
+pub struct AssistSum {
     /// When.
     pub at: Timestamp,
     /// Of which case.
@@ -310,7 +310,7 @@ pub struct AssistChange {
     /// The case as it becomes.
     pub case: Case,
     /// A tally as it becomes: its id, the version that it must have now, and what it says.
-    pub tally: Option<(String, u64, Tally)>,
+    pub tally: Option<(String, u64, AssistTally)>,
     /// Lines of the case's history, which are lines of the audit log as well.
     pub lines: Vec<AssistLine>,
     /// When.

@@ -8,14 +8,14 @@ use domain::{PaymentId, Tier};
 use uuid::Uuid;
 
 use crate::{
-    AssistBooks, AssistChange, AssistFilter, AssistLine, AssistTotal, AuditLine, Commit, Conflict,
-    KeptCase, MemoryStore, StoreError, Tally,
+    AssistBooks, AssistChange, AssistFilter, AssistLine, AssistTally, AssistTotal, AuditLine,
+    Commit, Conflict, KeptCase, MemoryStore, StoreError,
 };
 
 #[derive(Debug, Default)]
 pub(crate) struct Books {
     cases: BTreeMap<String, KeptCase>,
-    tallies: HashMap<String, (u64, Tally)>,
+    tallies: HashMap<String, (u64, AssistTally)>,
     lines: HashMap<String, Vec<AssistLine>>,
     changes: HashSet<Uuid>,
 }
@@ -137,7 +137,7 @@ impl AssistBooks for MemoryStore {
         Ok(self.assist().lines.get(case).cloned().unwrap_or_default())
     }
 
-    async fn assist_tally(&self, id: &str) -> Result<Option<(u64, Tally)>, StoreError> {
+    async fn assist_tally(&self, id: &str) -> Result<Option<(u64, AssistTally)>, StoreError> {
         Ok(self.assist().tallies.get(id).cloned())
     }
 

@@ -9,8 +9,8 @@ use domain::{
 };
 use engine::{Engine, EngineError, Entropy, Fresh, Way};
 use store::{
-    AssistBooks, AssistChange, AssistFilter, AssistLine, Case, CaseEnd, CaseState, Conflict,
-    Opener, Taking, Tally,
+    AssistBooks, AssistChange, AssistFilter, AssistLine, AssistTally, Case, CaseEnd, CaseState,
+    Conflict, Opener, Taking,
 };
 use tokio::sync::Notify;
 
@@ -507,7 +507,7 @@ impl Desk {
 }
 
 /// A tally without what a case counted in it.
-pub(super) fn without(mut tally: Tally, case: &str) -> Tally {
+pub(super) fn without(mut tally: AssistTally, case: &str) -> AssistTally {
     tally.sums.retain(|sum| sum.case != case);
     tally
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::{Currency, Money, OfflineKind, Tier, Timestamp};
-use store::{Tally, TallySum};
+use store::{AssistSum, AssistTally};
 
 use super::AssistError;
 
@@ -78,11 +78,11 @@ impl Limits {
     pub(super) fn count(
         &self,
         by: &str,
-        mut tally: Tally,
+        mut tally: AssistTally,
         case: &str,
         money: Money,
         now: Timestamp,
-    ) -> Result<Tally, AssistError> {
+    ) -> Result<AssistTally, AssistError> {
         tally.sums.retain(|sum| now.since(sum.at) < DAY && sum.case != case);
         let taken_minor: i64 = tally.sums.iter().map(|sum| sum.minor).sum();
         let most = self.daily_minor.get(&money.currency());
@@ -92,7 +92,7 @@ impl Limits {
             let by = by.to_owned();
             return Err(AssistError::DailyLimit { by, taken_minor, most, asked: money });
         }
-        tally.sums.push(TallySum { at: now, case: case.to_owned(), minor: money.minor() });
+        tally.sums.push(AssistSum { at: now, case: case.to_owned(), minor: money.minor() });
         Ok(tally)
     }
 }
@@ -149,7 +149,7 @@ mod tests {
     fn what_one_person_took_counts_for_a_day_and_once_a_case() {
         let limits = Limits { daily_minor: [(Currency::CNY, 100)].into(), ..Limits::default() };
         let count = |tally, case, minor, now| limits.count("li", tally, case, cny(minor), now);
-        let one = count(Tally::default(), "a", 60, at(0)).unwrap();
+        let one = count(AssistTally::default(), "a", 60, at(0)).unwrap();
         let again = count(one.clone(), "a", 60, at(1)).unwrap();
         assert_eq!(again.sums.len(), 1, "the same case again is the same money");
         let (taken_minor, most, asked) = (60, cny(100), cny(41));

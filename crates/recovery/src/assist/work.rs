@@ -1,7 +1,7 @@
 //! One change of a case: read, decide, commit, and decide again when somebody was faster.
 
 use domain::{Currency, Timestamp};
-use store::{AssistChange, AssistLine, Case, CaseState, Commit, Conflict, KeptCase, Tally};
+use store::{AssistChange, AssistLine, AssistTally, Case, CaseState, Commit, Conflict, KeptCase};
 
 use super::limits::tally_id;
 use super::{AssistError, Desk, Word};
@@ -23,7 +23,7 @@ pub(super) struct Counts<'a> {
 pub(super) struct Step {
     pub(super) state: CaseState,
     /// The tally as it becomes, where the change has one.
-    pub(super) tally: Option<Tally>,
+    pub(super) tally: Option<AssistTally>,
     pub(super) line: Option<AssistLine>,
 }
 
@@ -59,7 +59,8 @@ impl Desk {
         &self,
         id: &str,
         counts: Option<Counts<'_>>,
-        mut decide: impl FnMut(&Case, Tally, Timestamp) -> Result<Option<Step>, AssistError> + Send,
+        mut decide: impl FnMut(&Case, AssistTally, Timestamp) -> Result<Option<Step>, AssistError>
+        + Send,
     ) -> Result<Case, AssistError> {
         let tally_id = counts.map(|counts| tally_id(counts.by, counts.currency));
         for _ in 0..TRIES {

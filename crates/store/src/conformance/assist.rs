@@ -7,8 +7,8 @@ use domain::{Currency, MerchantId, Money, OfflineKind, PaymentId, Status, Tier, 
 use uuid::Uuid;
 
 use crate::{
-    AssistBooks, AssistChange, AssistFilter, AssistLine, Case, CaseEnd, CaseState, Commit,
-    Conflict, Opener, Store, Taking, Tally, TallySum,
+    AssistBooks, AssistChange, AssistFilter, AssistLine, AssistSum, AssistTally, Case, CaseEnd,
+    CaseState, Commit, Conflict, Opener, Store, Taking,
 };
 
 /// The desk's books, with the store that they lie in.
@@ -98,8 +98,8 @@ async fn done(books: &SharedAssist, change: AssistChange) {
 pub async fn a_case_its_tally_and_its_lines_are_there_as_a_whole(books: SharedAssist) {
     let line =
         AssistLine { at: at(1), by: "li".into(), action: "opened".into(), reason: "asked".into() };
-    let sum = TallySum { at: at(1), case: "as_1".into(), minor: 1_000 };
-    let tally = Tally { sums: vec![sum] };
+    let sum = AssistSum { at: at(1), case: "as_1".into(), minor: 1_000 };
+    let tally = AssistTally { sums: vec![sum] };
     let change = AssistChange {
         tally: Some(("li CNY".into(), 0, tally.clone())),
         lines: vec![line.clone()],
@@ -120,7 +120,7 @@ pub async fn a_case_its_tally_and_its_lines_are_there_as_a_whole(books: SharedAs
 
     // The tally has moved on, so nothing of this is done.
     let half = AssistChange {
-        tally: Some(("li CNY".into(), 0, Tally::default())),
+        tally: Some(("li CNY".into(), 0, AssistTally::default())),
         ..put(2, 0, &case(2, Tier::Vip, 0))
     };
     assert_eq!(books.0.assist_commit(half).await, Commit::Refused(Conflict::Version));

@@ -13,8 +13,8 @@ use super::read::counter;
 use super::work::limit;
 use crate::rows::{self, FORMAT, damaged, to_json};
 use crate::{
-    AssistBooks, AssistChange, AssistFilter, AssistLine, AssistTotal, Case, Commit, Conflict,
-    KeptCase, StoreError, Tally,
+    AssistBooks, AssistChange, AssistFilter, AssistLine, AssistTally, AssistTotal, Case, Commit,
+    Conflict, KeptCase, StoreError,
 };
 
 /// A change with its JSON written already, by the caller's thread.
@@ -197,11 +197,12 @@ fn history(conn: &Connection, case: &str) -> Result<Vec<AssistLine>, Failure> {
     Ok(query.query_map([case], line)?.collect::<rusqlite::Result<_>>()?)
 }
 
-fn tally(conn: &Connection, id: &str) -> Result<Option<(u64, Tally)>, Failure> {
+fn tally(conn: &Connection, id: &str) -> Result<Option<(u64, AssistTally)>, Failure> {
     let mut query =
         conn.prepare_cached("SELECT version, format, body FROM assist_tallies WHERE id = ?")?;
-    let read =
-        |row: &Row<'_>| -> Result<(u64, Tally), Failure> { Ok((counter(row, 0)?, body(row)?)) };
+    let read = |row: &Row<'_>| -> Result<(u64, AssistTally), Failure> {
+        Ok((counter(row, 0)?, body(row)?))
+    };
     query.query_row([id], |row| Ok(read(row))).optional()?.transpose()
 }
 
@@ -265,7 +266,7 @@ impl AssistBooks for SqliteStore {
         self.read(move |conn| history(conn, &case)).await
     }
 
-    async fn assist_tally(&self, id: &str) -> Result<Option<(u64, Tally)>, StoreError> {
+    async fn assist_tally(&self, id: &str) -> Result<Option<(u64, AssistTally)>, StoreError> {
         let id = id.to_owned();
         self.read(move |conn| tally(conn, &id)).await
     }
