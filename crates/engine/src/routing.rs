@@ -67,7 +67,7 @@ impl Engine {
         only: Option<Method>,
         now: Timestamp,
     ) -> Next {
-        let wish = Wish::of(payment, now);
+        let wish = Wish::of(payment, options, now);
         let controls = self.controls.load();
         let field = Field::of(&wish, options, &controls.ladder, only);
         count(&field.notes);
@@ -125,9 +125,11 @@ pub(crate) struct Wish<'a> {
 }
 
 impl Wish<'_> {
-    fn of(payment: &Payment, at: Timestamp) -> Wish<'_> {
+    fn of<'p>(payment: &'p Payment, options: &Options, at: Timestamp) -> Wish<'p> {
         let Payment { id, merchant, money, terms, .. } = payment;
         let left = payment.expires_at.since(at);
+        // Its customer is here now: a code is for the present visit, the order is kept for days.
+        let left = if payment.is_held() { left.min(options.default_expiry) } else { left };
         Wish { id: Some(*id), merchant: Some(merchant), money: *money, terms, left, at }
     }
 

@@ -6,7 +6,7 @@ use providers::bank::AccountCheck;
 use providers::bank::statement::Party;
 use uuid::Uuid;
 
-use crate::returns::{AssistTally, ReturnPolicy, share};
+use crate::returns::{ReturnPolicy, Tally, share};
 
 const DAY: Date = date(2026, 11, 24);
 
@@ -396,7 +396,7 @@ proptest! {
             let whole = received_minor >= expectation.money.minor();
             let captured_minor = if whole { expectation.money.minor() } else { 0 };
             let ended = expectation.state != Standing::Open;
-            let tally = AssistTally { received_minor, captured_minor, ended, ..AssistTally::default() };
+            let tally = Tally { received_minor, captured_minor, ended, ..Tally::default() };
             let shares = share(&tally, &ReturnPolicy::default());
             let somewhere =
                 shares.captured_minor + shares.to_return_minor + shares.suspense_minor;

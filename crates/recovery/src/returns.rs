@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// The money of one attempt, in minor units of its currency; none of them negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AssistTally {
+pub struct Tally {
     /// All credits that were placed with it, less those that the bank took back.
     pub received_minor: i64,
     /// What the payment has booked as captured; 0 while it is not paid.
@@ -76,7 +76,7 @@ pub fn owed_back(received_minor: i64, captured_minor: i64, returned_minor: i64) 
 }
 
 /// Where every minor unit is, and what is to be given back now.
-pub fn share(tally: &AssistTally, policy: &ReturnPolicy) -> Shares {
+pub fn share(tally: &Tally, policy: &ReturnPolicy) -> Shares {
     let gone = tally.returned_minor.saturating_add(tally.returning_minor);
     let owed = owed_back(tally.received_minor, tally.captured_minor, gone);
     let back = owed >= policy.return_min_minor && wanted(tally, policy) == Uncaptured::Return;
@@ -95,7 +95,7 @@ pub fn share(tally: &AssistTally, policy: &ReturnPolicy) -> Shares {
     }
 }
 
-fn wanted(tally: &AssistTally, policy: &ReturnPolicy) -> Uncaptured {
+fn wanted(tally: &Tally, policy: &ReturnPolicy) -> Uncaptured {
     match (tally.captured_minor > 0, tally.ended) {
         (true, _) => policy.excess,
         (false, true) => policy.ended_part,
@@ -126,7 +126,7 @@ mod tests {
             ended: bool, policy in policy(),
         ) {
             let tally =
-                AssistTally { received_minor, captured_minor, returned_minor, returning_minor, ended };
+                Tally { received_minor, captured_minor, returned_minor, returning_minor, ended };
             let shares = share(&tally, &policy);
             let placed = shares.captured_minor + shares.returned_minor + shares.returning_minor
                 + shares.to_return_minor + shares.suspense_minor;
@@ -139,11 +139,11 @@ mod tests {
         fn what_was_given_back_is_never_given_back_again(
             received_minor in 0..10_000_i64, captured_minor in 0..10_000_i64, policy in policy(),
         ) {
-            let tally = AssistTally { received_minor, captured_minor, ended: true, ..AssistTally::default() };
+            let tally = Tally { received_minor, captured_minor, ended: true, ..Tally::default() };
             let sent = share(&tally, &policy).to_return_minor;
             for tally in [
-                AssistTally { returning_minor: sent, ..tally },
-                AssistTally { returned_minor: sent, ..tally },
+                Tally { returning_minor: sent, ..tally },
+                Tally { returned_minor: sent, ..tally },
             ] {
                 let again = share(&tally, &policy);
                 prop_assert!(sent == 0 || again.to_return_minor == 0);
@@ -153,20 +153,16 @@ mod tests {
 
     #[test]
     fn a_part_waits_while_the_rest_may_come() {
-        let part = AssistTally { received_minor: 40, ..AssistTally::default() };
+        let part = Tally { received_minor: 40, ..Tally::default() };
         assert_eq!(share(&part, &ReturnPolicy::default()).suspense_minor, 40);
-        let ended = AssistTally { ended: true, ..part };
+        let ended = Tally { ended: true, ..part };
         assert_eq!(share(&ended, &ReturnPolicy::default()).to_return_minor, 40);
     }
 
     #[test]
     fn what_is_too_little_to_send_stays_in_suspense() {
-        let over = AssistTally {
-            received_minor: 105,
-            captured_minor: 100,
-            ended: true,
-            ..AssistTally::default()
-        };
+        let over =
+            Tally { received_minor: 105, captured_minor: 100, ended: true, ..Tally::default() };
         let policy = ReturnPolicy { return_min_minor: 10, ..ReturnPolicy::default() };
         assert_eq!(share(&over, &policy).suspense_minor, 5);
         assert_eq!(share(&over, &ReturnPolicy::default()).to_return_minor, 5);
@@ -174,8 +170,7 @@ mod tests {
 
     #[test]
     fn a_credit_taken_back_after_the_capture_is_missing() {
-        let tally =
-            AssistTally { received_minor: 0, captured_minor: 100, ..AssistTally::default() };
+        let tally = Tally { received_minor: 0, captured_minor: 100, ..Tally::default() };
         let shares = share(&tally, &ReturnPolicy::default());
         assert_eq!((shares.missing_minor, shares.to_return_minor), (100, 0));
     }
