@@ -526,7 +526,7 @@ fn taking(new: &NewTaking, word: &Word, now: Timestamp) -> Taking {
 
 /// Whether the payment would take money from a hand, so that staff learn it before they take
 /// any. What is shown is no obstacle: recording closes it first.
-fn may_take(payment: &Payment, money: Money, now: Timestamp) -> Result<(), AssistError> {
+pub(super) fn may_take(payment: &Payment, money: Money, now: Timestamp) -> Result<(), AssistError> {
     let refused = match payment.may_take_offline(now) {
         Err(OfflineRefused::Blocked(Blocked::StillShown(_))) | Ok(()) => {
             let (stated, asked) = (money, payment.money);

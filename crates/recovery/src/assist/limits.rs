@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::{Currency, Money, OfflineKind, Tier, Timestamp};
+use domain::{Currency, Money, OfflineKind, Payment, Tier, Timestamp};
 use store::{AssistSum, AssistTally};
 
 use super::AssistError;
+use super::desk::may_take;
 
 /// How far back what one person took counts.
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -67,6 +68,14 @@ impl Limits {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Why money may not be taken for a payment now, by any kind, if so.
+    pub fn refuses(&self, payment: &Payment, now: Timestamp) -> Option<AssistError> {
+        let any = self.kinds.first().map_or(Err(AssistError::Kind(OfflineKind::Cash)), |kind| {
+            self.allow(*kind, payment.money)
+        });
+        any.and_then(|()| may_take(payment, payment.money, now)).err()
     }
 
     /// Whether a second person has to agree.
