@@ -7,6 +7,7 @@ mod assist;
 mod bad_input;
 mod channels;
 mod flaky;
+mod ladder;
 mod notifications;
 mod openapi;
 mod payments;
