@@ -38,6 +38,8 @@ use asked::Tongue;
 pub(crate) use asked::tongue;
 use asked::{origin_of, remember};
 use offer::Offered;
+use recovery::assist::AssistError;
+use store::AssistFilter;
 use stream::Streams;
 pub(crate) use view::people;
 
@@ -109,8 +111,10 @@ pub(crate) async fn page(
         Err(refused) => return refused.answer(&state),
     };
     let tongue = tongue(uri.query(), &headers, payment.terms.locale);
-    let (html, outside) =
-        drawn(&state, &payment, tongue, |view| (pages::page(view, base(&state)), outside(view)));
+    let offered = offered(&state, &payment).await;
+    let (html, outside) = drawn(&state, &payment, &offered, tongue, |view| {
+        (pages::page(view, base(&state)), outside(view))
+    });
     let mut response = Html(html).into_response();
     protect(&mut response, outside.as_deref());
     remembering(&mut response, tongue);
@@ -144,8 +148,10 @@ pub(crate) async fn panel(
     let mut tongue = tongue(uri.query(), &headers, payment.terms.locale);
     // The page's script always says a language; its addresses keep what the page's own had.
     tongue.asked = asked_by_page(&headers);
-    let (html, version) =
-        drawn(&state, &payment, tongue, |view| (pages::panel(view, base(&state)), view.version()));
+    let offered = offered(&state, &payment).await;
+    let (html, version) = drawn(&state, &payment, &offered, tongue, |view| {
+        (pages::panel(view, base(&state)), view.version())
+    });
     let mut response = Html(html).into_response();
     if let Ok(version) = HeaderValue::from_str(&version) {
         response.headers_mut().insert(VERSION, version);
@@ -308,6 +314,53 @@ async fn keep(state: &Shared, id: PaymentId) -> Result<(), Saying> {
     answered(held.map(|_| ()))
 }
 
+/// The customer asks for the staff's help; asked already, it is the same case.
+pub(crate) async fn assist(
+    State(state): State<Shared>,
+    path: IdText,
+    uri: Uri,
+    headers: HeaderMap,
+    request: Request,
+) -> Response {
+    let wished = async {
+        let (payment, tongue, body) = form(&state, &path, &uri, &headers, request).await?;
+        let id = payment.id;
+        let refused = |saying| Refused { saying, tongue, id: Some(id) };
+        asked::fields(&body, []).ok_or_else(|| refused(Saying::Changed))?;
+        call_staff(&state, &payment).await.map_err(refused)?;
+        Ok(back(&state, id, tongue))
+    };
+    wished.await.unwrap_or_else(|refused: Refused| refused.answer(&state))
+}
+
+async fn call_staff(state: &Shared, payment: &Payment) -> Result<(), Saying> {
+    let offered = offered(state, payment).await;
+    let (Some(false), Some(desk)) = (offered.assist, &state.assist) else { return Ok(()) };
+    match desk.ask(payment.id).await {
+        Err(AssistError::Store(_)) => Err(Saying::Busy),
+        Err(why) => {
+            tracing::debug!(%why, "a customer's wish had no effect");
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+/// What the page offers now, with whether staff were asked.
+async fn offered(state: &Shared, payment: &Payment) -> Offered {
+    let mut offered = Offered::of(&state.engine, payment);
+    let (Some(desk), Some(_)) = (&state.assist, offered.assist) else {
+        offered.assist = None;
+        return offered;
+    };
+    let (payment, limit) = (Some(payment.id), 10);
+    let filter = AssistFilter { payment, newest_first: true, limit, ..AssistFilter::queue() };
+    // Asking twice is one case, so that a question that is not answered does no harm.
+    let known = desk.list(&filter).await.unwrap_or_default();
+    offered.assist = Some(known.iter().any(|case| !case.is_closed()));
+    offered
+}
+
 /// What the engine's word means for whoever pressed a button: that somebody was faster, or that
 /// nothing may be done now, is seen on the page; that the books do not answer is said.
 fn answered(done: Result<(), EngineError>) -> Result<(), Saying> {
@@ -384,14 +437,14 @@ fn kept(tongue: Tongue) -> &'static str {
 fn drawn<T>(
     state: &Shared,
     payment: &Payment,
+    offered: &Offered,
     tongue: Tongue,
     write: impl FnOnce(&Checkout<'_>) -> T,
 ) -> T {
     let options = state.engine.options();
     let link = checkout_url(&state.public_url, payment.id);
-    let offered = Offered::of(&state.engine, payment);
     let scene = view::Scene {
-        offered: &offered,
+        offered,
         tongue,
         now: state.engine.now(),
         zone: &options.guide.zone,

@@ -26,7 +26,8 @@ impl Offered {
             methods.push((Method::BankTransfer, true));
         }
         let held = payment.is_held();
-        Offered { methods, out: offer.wanted_out, later: offer.later, held, assist: None }
+        let assist = offer.assist.then_some(false);
+        Offered { methods, out: offer.wanted_out, later: offer.later, held, assist }
     }
 
     /// Whether a way works now.
