@@ -85,6 +85,7 @@ pub fn change(step: Step, at: Timestamp) -> Change {
         claim: None,
         request: None,
         messages: Vec::new(),
+        notes: Vec::new(),
         events,
         at,
     }

@@ -11,7 +11,7 @@ mod upkeep;
 use std::path::Path;
 use std::sync::Arc;
 
-use store::conformance::{Shared, SharedBooks};
+use store::conformance::{Shared, SharedBooks, SharedNotes};
 use store::{MemoryStore, SqliteOptions, SqliteStore};
 
 /// A folder that lives as long as the test.
@@ -39,8 +39,13 @@ mod memory {
         (Arc::new(MemoryStore::new()), ())
     }
 
+    async fn empty_outbox() -> (SharedNotes, ()) {
+        (Arc::new(MemoryStore::new()), ())
+    }
+
     store::conformance_suite!(empty);
     store::bank_conformance_suite!(empty_bank);
+    store::notes_conformance_suite!(empty_outbox);
 
     #[tokio::test]
     async fn versions_follow_one_another() {
@@ -61,8 +66,14 @@ mod sqlite {
         (Arc::new(open(folder.path())), folder)
     }
 
+    async fn empty_outbox() -> (SharedNotes, tempfile::TempDir) {
+        let folder = folder();
+        (Arc::new(open(folder.path())), folder)
+    }
+
     store::conformance_suite!(empty);
     store::bank_conformance_suite!(empty_bank);
+    store::notes_conformance_suite!(empty_outbox);
 
     #[tokio::test]
     async fn versions_follow_one_another() {
