@@ -56,6 +56,8 @@ pub struct Engine {
     pub(crate) work: Notify,
     /// Told whenever a commit made a message to a merchant.
     pub(crate) messages: Notify,
+    /// Told whenever there is a note to a customer to look at.
+    pub(crate) notes: Notify,
 }
 
 impl Engine {
@@ -72,6 +74,7 @@ impl Engine {
             under_way: Mutex::new(HashMap::new()),
             work: Notify::new(),
             messages: Notify::new(),
+            notes: Notify::new(),
         };
         engine.set_headroom();
         engine
@@ -148,6 +151,16 @@ impl Engine {
     /// Waits until a commit has made a message to a merchant.
     pub async fn message_arrived(&self) {
         self.messages.notified().await;
+    }
+
+    /// Waits until there is a note to a customer to look at.
+    pub async fn note_arrived(&self) {
+        self.notes.notified().await;
+    }
+
+    /// Has [`Engine::note_arrived`] return: somebody added a note, or made room for one.
+    pub fn look_at_notes(&self) {
+        self.notes.notify_one();
     }
 
     /// Takes a channel, or one method of it, out of service.
