@@ -19,8 +19,8 @@ mod text;
 
 pub use address::{Contact, Way, addressee};
 pub use decide::{Limits, Past, Question, Standing, Verdict, Why, decide};
-pub use kind::Kind;
-pub use mail::{Letter, Mailer, MailerOptions, SendError, Tls};
+pub use kind::{Kind, NoSuchKind};
+pub use mail::{Letter, Mailer, MailerOptions, SendError, Tls, check_sender};
 pub use quiet::{QuietHours, day_minute, zone};
 pub use settings::{Brand, House, Settings};
 pub use template::{BadTemplate, Template, Templates, TextPart};

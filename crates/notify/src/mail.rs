@@ -195,6 +195,14 @@ impl Mailer {
     }
 }
 
+/// Whether a text is a sender: an address, or a name and an address in angles.
+///
+/// # Errors
+/// The rule that it breaks.
+pub fn check_sender(text: &str) -> Result<(), String> {
+    mailbox(text, "").map(drop)
+}
+
 fn header(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }

@@ -20,6 +20,7 @@ use utoipa_axum::routes;
 
 use crate::auth::ApiKeys;
 use crate::config_door::ConfigDoor;
+use crate::notes::{self, NoteDesk};
 use crate::notifications::Codecs;
 use crate::options::ServerOptions;
 use crate::pipeline::{self, Gate};
@@ -44,6 +45,8 @@ pub struct App {
     pub signals: Option<Arc<Signals>>,
     /// The ledger of bank channels; absent: there are none.
     pub bank: Option<Arc<Desk>>,
+    /// Notes to customers; absent: none are made.
+    pub notes: Option<Arc<NoteDesk>>,
     /// Holds the configuration; absent: it cannot be changed over HTTP.
     pub config: Option<Arc<dyn ConfigDoor>>,
     /// Renders `/metrics`; the binary installs the recorder. Absent: 404.
@@ -58,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) keys: ApiKeys,
     pub(crate) signals: Option<Arc<Signals>>,
     pub(crate) bank: Option<Arc<Desk>>,
+    pub(crate) notes: Option<Arc<NoteDesk>>,
     pub(crate) config: Option<Arc<dyn ConfigDoor>>,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) limits: ServerOptions,
@@ -113,6 +117,9 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(config_api::version))
         .routes(routes!(messages::list))
         .routes(routes!(messages::resend))
+        .routes(routes!(notes::api::of_payment, notes::api::send))
+        .routes(routes!(notes::api::list))
+        .routes(routes!(notes::api::resend))
         .routes(routes!(notifications::receive))
         .routes(routes!(system::healthz))
         .routes(routes!(system::readyz))
@@ -135,6 +142,7 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
         keys: app.keys,
         signals: app.signals,
         bank: app.bank,
+        notes: app.notes,
         config: app.config,
         metrics: app.metrics,
         gate: Gate::new(limits.max_requests, limits.notification_reserve),
@@ -145,6 +153,7 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
         counted_at: Mutex::new(None),
     });
     let router = router
+        .route("/u/{token}", get(notes::leaving::show).post(notes::leaving::change))
         .route("/openapi.json", get(docs::openapi))
         .route("/docs", get(docs::page))
         .route("/docs/rapidoc.js", get(docs::script))

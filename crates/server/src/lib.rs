@@ -28,6 +28,7 @@ mod health_metrics;
 mod idle;
 mod listing;
 mod messages;
+mod notes;
 mod notice;
 mod notifications;
 mod options;
@@ -55,6 +56,7 @@ pub use config_door::{
     ArmsView, ConfigChange, ConfigDoor, ConfigStatus, Difference, Draining, PlacedMistake, Refusal,
     Reloaded, RolloutEnd, RolloutView, TallyView, VersionText, VersionView, Who, Wish,
 };
+pub use notes::{NoteDesk, NoteRenderer, Post};
 pub use notifications::Codecs;
 pub use options::ServerOptions;
 pub use problem::{Kind, kinds};

@@ -24,6 +24,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         (name = "routing", description = "Where a payment would go, and why"),
         (name = "bank", description = "Bank transfers: statements, suspense, payouts"),
         (name = "messages", description = "Webhooks to merchants"),
+        (name = "notes", description = "Notes to customers"),
         (name = "notifications", description = "For the providers"),
         (name = "system", description = "For machines that watch this server"),
     ),
@@ -74,7 +75,7 @@ fn describe_responses(paths: &mut Value) {
 }
 
 /// Bodies in which an unknown field is a mistake.
-const STRICT: [&str; 14] = [
+const STRICT: [&str; 16] = [
     "CreatePayment",
     "CreateRefund",
     "NewAttempt",
@@ -89,6 +90,8 @@ const STRICT: [&str; 14] = [
     "ConfigText",
     "ApplyConfig",
     "RollbackConfig",
+    "ResendNote",
+    "NewCustomerNote",
 ];
 
 /// What merchants are sent, in the `webhooks` of OpenAPI 3.1.

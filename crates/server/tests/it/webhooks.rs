@@ -64,7 +64,7 @@ impl Shop {
 fn start(world: &World, endpoints: HashMap<MerchantId, Endpoint>) -> workers::WorkersHandle {
     let options = WorkersOptions { beat: Duration::from_millis(5), ..WorkersOptions::default() };
     let endpoints = Arc::new(Endpoints::new(endpoints));
-    workers::spawn(world.engine.clone(), world.entropy.clone(), endpoints, options).unwrap()
+    workers::spawn(world.engine.clone(), world.entropy.clone(), endpoints, None, options).unwrap()
 }
 
 fn endpoint(url: &str, secrets: &[&str]) -> HashMap<MerchantId, Endpoint> {

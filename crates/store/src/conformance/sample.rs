@@ -55,6 +55,7 @@ pub fn terms() -> Terms {
         subject: "一杯咖啡".into(),
         issuer: None,
         contact: Some("li@example.com".into()),
+        push_token: Some("device-1".into()),
         locale: Locale::Zh,
         return_url: None,
         payer_ip: None,
