@@ -172,6 +172,7 @@ impl Engine {
         if hangs {
             self.beat.notify_waiters();
         }
+        self.look_around();
     }
 
     /// Cells that changed their state, newest last.

@@ -26,6 +26,7 @@ mod failure;
 mod fields;
 mod health_metrics;
 mod idle;
+mod ladder;
 mod listing;
 mod messages;
 mod notes;

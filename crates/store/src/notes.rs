@@ -42,7 +42,7 @@ pub trait Notes: Send + Sync {
     ) -> Result<bool, StoreError>;
 
     /// One note.
-    async fn note(&self, id: &str) -> Result<Option<Note>, StoreError>;
+    async fn find_note(&self, id: &str) -> Result<Option<Note>, StoreError>;
 
     /// The notes about a payment, oldest first.
     async fn notes_of(&self, payment: PaymentId) -> Result<Vec<Note>, StoreError>;

@@ -140,7 +140,7 @@ impl Notes for MemoryStore {
         Ok(self.outbox(|outbox| outbox.end(id, fence, end, at)))
     }
 
-    async fn note(&self, id: &str) -> Result<Option<Note>, StoreError> {
+    async fn find_note(&self, id: &str) -> Result<Option<Note>, StoreError> {
         Ok(self.outbox(|outbox| outbox.notes.get(id).map(|held| held.note.clone())))
     }
 

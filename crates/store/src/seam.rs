@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::{
     ChannelId, Controls, Event, MerchantId, Method, OrderNo, Payment, PaymentId, ProviderOrderNo,
-    Status, Timestamp,
+    Purpose, Status, Timestamp,
 };
 use uuid::Uuid;
 
@@ -38,6 +38,10 @@ pub trait Store: Send + Sync {
 
     /// Payments, newest first.
     async fn list(&self, filter: &Filter) -> Result<Vec<Payment>, StoreError>;
+
+    /// Paused payments ([`Payment::queued_from`]), those that are due longest first; none whose
+    /// purpose is among `except`.
+    async fn queue(&self, except: &[Purpose], limit: usize) -> Result<Vec<PaymentId>, StoreError>;
 
     /// How many payments there are in each status, synthetic ones left out.
     async fn count_by_status(&self) -> Result<Vec<(Status, u64)>, StoreError>;
@@ -89,6 +93,9 @@ pub trait Store: Send + Sync {
     /// Replaces the controls if their version is still `next.version - 1`, with a line for the
     /// audit log. `false` when somebody else was faster.
     async fn set_controls(&self, next: &Controls, audit: AuditLine) -> Result<bool, StoreError>;
+
+    /// Adds a line to the audit log, for an act that changes no controls.
+    async fn note(&self, line: AuditLine) -> Result<(), StoreError>;
 
     /// The audit log, newest first.
     async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError>;

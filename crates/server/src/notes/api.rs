@@ -268,7 +268,7 @@ pub(crate) async fn resend(
     fields.end()?;
     let none = || Problem::new(&kinds::NOT_FOUND, "there is no such note");
     let desk = desk(&state)?;
-    let note = desk.rows.note(&id).await?.ok_or_else(none)?;
+    let note = desk.rows.find_note(&id).await?.ok_or_else(none)?;
     let action = format!("send note {} again", note.what.id);
     let now = state.engine.now();
     let audit = AuditLine { at: now, by: caller.name, action, reason };

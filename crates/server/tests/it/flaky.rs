@@ -115,6 +115,18 @@ impl Store for Flaky {
     async fn controls(&self) -> Result<Controls, StoreError> {
         self.books.controls().await
     }
+    async fn note(&self, line: AuditLine) -> Result<(), StoreError> {
+        self.books.note(line).await
+    }
+
+    async fn queue(
+        &self,
+        except: &[domain::Purpose],
+        limit: usize,
+    ) -> Result<Vec<PaymentId>, StoreError> {
+        self.books.queue(except, limit).await
+    }
+
     async fn set_controls(&self, next: &Controls, audit: AuditLine) -> Result<bool, StoreError> {
         self.books.set_controls(next, audit).await
     }
@@ -157,8 +169,8 @@ impl Notes for Flaky {
         }
         self.books.end_note(id, fence, end, at).await
     }
-    async fn note(&self, id: &str) -> Result<Option<Note>, StoreError> {
-        self.books.note(id).await
+    async fn find_note(&self, id: &str) -> Result<Option<Note>, StoreError> {
+        self.books.find_note(id).await
     }
     async fn notes_of(&self, payment: PaymentId) -> Result<Vec<Note>, StoreError> {
         self.books.notes_of(payment).await

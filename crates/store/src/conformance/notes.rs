@@ -96,12 +96,12 @@ pub async fn a_note_is_made_with_its_change(store: SharedNotes) {
         fence: 0,
     };
     assert_eq!(store.notes_of(id(1)).await.unwrap(), std::slice::from_ref(&expected));
-    assert_eq!(store.note("n-1").await.unwrap(), Some(expected.clone()));
+    assert_eq!(store.find_note("n-1").await.unwrap(), Some(expected.clone()));
     assert!(!format!("{expected:?}").contains("li@"), "contacts do not print themselves");
     assert_eq!(store.next_note_due().await.unwrap(), Some(at(10)));
     let refused = Change { notes: vec![note("n-2", "wang@example.com", 10)], ..create(1) };
     assert_ne!(store.commit(refused).await, crate::Commit::Done);
-    assert_eq!(store.note("n-2").await.unwrap(), None);
+    assert_eq!(store.find_note("n-2").await.unwrap(), None);
     let shared: Shared = store;
     assert_eq!(shared.next_due().await.unwrap(), None, "notes are work of their own");
 }
@@ -110,7 +110,7 @@ pub async fn a_note_is_made_with_its_change(store: SharedNotes) {
 pub async fn a_note_made_twice_is_one(store: SharedNotes) {
     made(&store, 1, vec![note("n-1", "li@example.com", 10)]).await;
     made(&store, 2, vec![note("n-1", "wang@example.com", 99)]).await;
-    assert_eq!(store.note("n-1").await.unwrap().unwrap().payment, id(1));
+    assert_eq!(store.find_note("n-1").await.unwrap().unwrap().payment, id(1));
     let shop = merchant("shop");
     let add = async |name: &str, n| {
         let new = note(name, "li@example.com", 10);
@@ -135,7 +135,7 @@ pub async fn a_note_goes_its_way_once(store: SharedNotes) {
     let later = NoteEnd::Wait { at: at(40), reason: "quiet hours".into() };
     assert!(end(&store, &second, later.clone(), 22).await);
     assert!(!end(&store, &second, later, 22).await, "the same answer counts once");
-    let waits = store.note("n-1").await.unwrap().unwrap();
+    let waits = store.find_note("n-1").await.unwrap().unwrap();
     assert_eq!((waits.tries, waits.what.due_at), (0, at(40)), "no try was made");
     assert_eq!(waits.reason.as_deref(), Some("quiet hours"));
 
@@ -145,7 +145,7 @@ pub async fn a_note_goes_its_way_once(store: SharedNotes) {
     let fourth = claim(&store, 60, 70).await.remove(0);
     assert_eq!(fourth.tries, 1);
     assert!(end(&store, &fourth, NoteEnd::Sent, 61).await);
-    let sent = store.note("n-1").await.unwrap().unwrap();
+    let sent = store.find_note("n-1").await.unwrap().unwrap();
     assert_eq!((sent.state, sent.tries, sent.sent_at), (NoteState::Sent, 2, Some(at(61))));
     assert_eq!(sent.reason, None);
     assert_eq!(claim(&store, 1_000, 2_000).await, []);
@@ -157,7 +157,7 @@ pub async fn a_note_goes_its_way_once(store: SharedNotes) {
     let again = claim(&store, 70, 80).await.remove(0);
     assert!(again.forced && again.tries == 0 && again.fence > fourth.fence);
     assert!(end(&store, &again, NoteEnd::Dead { error: "550".into() }, 71).await);
-    let dead = store.note("n-1").await.unwrap().unwrap();
+    let dead = store.find_note("n-1").await.unwrap().unwrap();
     assert_eq!((dead.state, dead.reason.as_deref()), (NoteState::Dead, Some("550")));
     assert_eq!(dead.sent_at, Some(at(61)), "what was sent was sent");
     assert!(!store.end_note("n-none", 1, NoteEnd::Sent, at(1)).await.unwrap());

@@ -22,7 +22,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{Controls, Event, MerchantId, OrderNo, Payment, PaymentId, Status, Timestamp};
+use domain::{
+    Controls, Event, MerchantId, OrderNo, Payment, PaymentId, Purpose, Status, Timestamp,
+};
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -287,6 +289,11 @@ impl Store for SqliteStore {
         self.read(move |conn| read::list(conn, &filter)).await
     }
 
+    async fn queue(&self, except: &[Purpose], limit: usize) -> Result<Vec<PaymentId>, StoreError> {
+        let except = except.to_vec();
+        self.read(move |conn| read::queue(conn, &except, limit)).await
+    }
+
     async fn count_by_status(&self) -> Result<Vec<(Status, u64)>, StoreError> {
         self.read(read::count_by_status).await
     }
@@ -351,6 +358,10 @@ impl Store for SqliteStore {
     async fn set_controls(&self, next: &Controls, audit: AuditLine) -> Result<bool, StoreError> {
         let next = next.clone();
         Ok(self.write(move |conn| work::set_controls(conn, &next, &audit)).await?)
+    }
+
+    async fn note(&self, line: AuditLine) -> Result<(), StoreError> {
+        Ok(self.write(move |conn| work::note(conn, &line)).await?)
     }
 
     async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError> {
@@ -430,7 +441,7 @@ impl Notes for SqliteStore {
         Ok(self.write(move |conn| notes::end(conn, &id, fence, end.clone(), at)).await?)
     }
 
-    async fn note(&self, id: &str) -> Result<Option<Note>, StoreError> {
+    async fn find_note(&self, id: &str) -> Result<Option<Note>, StoreError> {
         let id = id.to_owned();
         self.read(move |conn| notes::one(conn, &id)).await
     }

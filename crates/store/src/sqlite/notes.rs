@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::commit::{number, payment_id};
 use super::fault::Failure;
 use super::read::counter;
-use super::work::{audit_line, limit};
+use super::work::{limit, note as audit_line};
 use crate::notes::{Ended, NewNote, Note, NoteEnd, NoteState, Private, SentNote};
 use crate::{AuditLine, rows};
 

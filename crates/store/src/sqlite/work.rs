@@ -132,14 +132,13 @@ pub(super) fn set_controls(
          ON CONFLICT (id) DO UPDATE SET version = excluded.version, body = excluded.body",
     )?
     .execute(params![version, rows::to_json(next)?])?;
-    audit_line(conn, audit)?;
+    note(conn, audit)?;
     Ok(true)
 }
 
-/// Adds a line to the audit log.
-pub(super) fn audit_line(conn: &Connection, audit: &AuditLine) -> Result<(), Failure> {
+pub(super) fn note(conn: &Connection, line: &AuditLine) -> Result<(), Failure> {
     conn.prepare_cached("INSERT INTO audit (at, by, action, reason) VALUES (?, ?, ?, ?)")?
-        .execute(params![audit.at.as_micros(), audit.by, audit.action, audit.reason])?;
+        .execute(params![line.at.as_micros(), line.by, line.action, line.reason])?;
     Ok(())
 }
 
