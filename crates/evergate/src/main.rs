@@ -55,6 +55,8 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Payments(command) => say(&client::payments(command, style).await?),
         Command::Channels(command) => say(&client::channels(command, style).await?),
         Command::Route(command) => say(&client::route(command, style).await?),
+        Command::Ladder(command) => say(&client::ladder(command, style).await?),
+        Command::Features(command) => say(&client::features(command, style).await?),
         Command::Maintenance(command) => say(&client::maintenance(command, style).await?),
         Command::Signals { server } => say(&client::signals(&server, style).await?),
         Command::Probe(args) => {
@@ -64,6 +66,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Bank(command) => say(&client::bank(command, style).await?),
         Command::Messages(command) => say(&client::messages(command, style).await?),
+        Command::Notes(command) => say(&client::notes(command, style).await?),
         Command::Statements(command) => say(&statements::run(command, style).await?),
         Command::Keys(KeysCommand::New { merchant, name, role }) => {
             let (merchant, name) = (merchant.as_deref(), name.as_deref());

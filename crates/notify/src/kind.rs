@@ -95,7 +95,9 @@ impl Kind {
     pub(crate) fn once(self) -> Once {
         match self {
             Kind::Recovered => Once::Person,
-            Kind::Held | Kind::Expired | Kind::Assist | Kind::Apology => Once::Payment,
+            Kind::Held | Kind::Expired | Kind::Assist | Kind::Grace | Kind::Apology => {
+                Once::Payment
+            }
             _ => Once::Event,
         }
     }

@@ -592,6 +592,26 @@ mod tests {
     }
 
     #[test]
+    fn the_reference_is_a_table_that_reads() {
+        let from = crate::config::REFERENCE.find("# [customer_messages]").unwrap();
+        let rest = &crate::config::REFERENCE[from..];
+        let until = rest.find("\n\n").unwrap();
+        let bare = |line: &str| line.trim_start_matches('#').trim_start().to_owned();
+        // A line of prose is none of TOML.
+        let is_setting = |line: &String| {
+            line.starts_with('[')
+                || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+        };
+        let lines = rest[..until].lines().map(bare).filter(is_setting);
+        let text = lines.collect::<Vec<_>>().join("\n");
+        let config = Config::parse(&format!("{text}{CHANNEL}"), Path::new(""));
+        let customers = config.unwrap().customers.unwrap();
+        assert_eq!((customers.templates.len(), customers.merchants.len()), (1, 1));
+        let missing = customers.post("https://pay.example.com").unwrap_err();
+        assert!(missing[0].field.starts_with("customer_messages.smtp.password"), "{missing:?}");
+    }
+
+    #[test]
     fn what_is_set_is_what_counts() {
         let text = "[customer_messages]\nbrand = { zh = \"示例\", en = \"Sample\" }\nfrom = \"a@b.example\"\n\
                     quiet_hours = \"off\"\nreceipts = \"always\"\n\

@@ -2,6 +2,7 @@
 //! that it breaks and what to do.
 
 mod customers;
+mod degradation;
 mod model;
 mod read;
 mod routing;
@@ -23,6 +24,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use customers::CustomersSections;
+pub use degradation::DegradationSection;
 pub use model::{
     ApiKeySection, ConfigSection, LogFormat, LogSection, MerchantSection, PolicySection,
     ServerSection, StoreSection,
@@ -51,6 +53,8 @@ pub struct Config {
     pub channels: Vec<(ChannelId, ChannelSettings)>,
     /// `[policy]`
     pub policy: PolicySection,
+    /// `[degradation]`
+    pub degradation: DegradationSection,
     /// `[health]`
     pub health: resilience::Settings,
     /// `[routing]` and each channel's `[[channels.fees]]`
@@ -198,7 +202,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "server",
     "store",
     "log",
@@ -206,6 +210,7 @@ const SECTIONS: [&str; 15] = [
     "merchants",
     "channels",
     "policy",
+    "degradation",
     "health",
     "routing",
     "probes",
@@ -236,6 +241,7 @@ fn read_document<'t>(
         merchants,
         channels,
         policy: section(reader, document, "policy").unwrap_or_default(),
+        degradation: section(reader, document, "degradation").unwrap_or_default(),
         health: section(reader, document, "health").unwrap_or_default(),
         guide: routing::guide(reader, document, &named_channels(document), fees),
         signals: SignalsSections {

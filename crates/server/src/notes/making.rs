@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Event, EventKind, Payment, Purpose, RefundReason, Timestamp};
+use domain::{Event, EventKind, HoldBy, HoldEnd, Payment, RefundReason, Reminder, Timestamp};
 use engine::Render;
 use notify::{Contact, Facts, Kind};
 use store::{NewNote, Private};
@@ -35,7 +35,7 @@ impl Render for NoteRenderer {
     fn notes(&self, payment: &Payment, event: &Event) -> Vec<NewNote> {
         let Some(post) = self.desk.post() else { return Vec::new() };
         let Some(news) = news(payment, event, &post) else { return Vec::new() };
-        let id = format!("note_{}_{}", &payment.id.to_string()[4..], event.seq);
+        let id = format!("note_{}_{:04}", &payment.id.to_string()[4..], event.seq);
         self.desk.drafts(&post, payment, &news, &id, event.at)
     }
 }
@@ -63,10 +63,10 @@ impl News {
         News { kind, since: payment.created_at, not_after: at + WORTH, facts }
     }
 
-    /// About an order that is kept until then.
-    fn until(self, until: Timestamp, since: Timestamp) -> News {
+    /// About something that lasts until then: pointless afterwards.
+    fn until(self, until: Timestamp) -> News {
         let facts = Facts { until: Some(until), ..self.facts };
-        News { since, not_after: until, facts, ..self }
+        News { not_after: until, facts, ..self }
     }
 }
 
@@ -74,20 +74,43 @@ impl News {
 fn news(payment: &Payment, event: &Event, post: &Post) -> Option<News> {
     let of = |kind| News::of(payment, kind, event.at);
     match event.kind {
-        EventKind::Paid { .. } if post.settings.receipts_always => Some(of(Kind::Paid)),
-        EventKind::RefundSucceeded { refund } => {
-            let refund = payment.refund(refund)?;
-            let kind = match refund.reason {
-                RefundReason::Merchant => Kind::Refunded,
-                RefundReason::Duplicate | RefundReason::Late => Kind::Returned,
-                RefundReason::Synthetic => return None,
-            };
-            let mut news = of(kind);
-            news.facts.refund = Some(refund.amount);
-            Some(news)
+        EventKind::Held { .. } => held(payment, of(Kind::Held)),
+        EventKind::HoldExtended { .. } => held(payment, of(Kind::Extended)),
+        EventKind::Reminded { why: Reminder::Recovered } => held(payment, of(Kind::Recovered)),
+        EventKind::Reminded { why: Reminder::ExpiresSoon } => held(payment, of(Kind::ExpiresSoon)),
+        EventKind::HoldReleased { end: HoldEnd::Expired } => Some(of(Kind::Expired)),
+        // The customer has waited, and now it is done.
+        EventKind::HoldReleased { end: HoldEnd::Paid } if !post.settings.receipts_always => {
+            Some(of(Kind::Paid))
         }
+        EventKind::Paid { .. } if post.settings.receipts_always => Some(of(Kind::Paid)),
+        EventKind::GraceExtended { until } => Some(of(Kind::Grace).until(until)),
+        EventKind::RefundSucceeded { refund } => refunded(payment, refund, of),
         _ => None,
     }
+}
+
+/// About an order that is kept. Two orders of a person that were held in one incident have
+/// both waited since before the first word of its end.
+fn held(payment: &Payment, news: News) -> Option<News> {
+    let hold = payment.hold.as_ref()?;
+    let mut news = News { since: hold.since, ..news.until(hold.until) };
+    // The customer stands at the checkout and wants to know; whom a machine charges sleeps.
+    news.facts.is_answer = news.kind == Kind::Held
+        && matches!(hold.by, HoldBy::Ladder | HoldBy::Customer)
+        && !payment.terms.purpose.is_by_itself();
+    Some(news)
+}
+
+fn refunded(payment: &Payment, refund: u16, of: impl Fn(Kind) -> News) -> Option<News> {
+    let refund = payment.refund(refund)?;
+    let mut news = match refund.reason {
+        RefundReason::Merchant => of(Kind::Refunded),
+        RefundReason::Duplicate | RefundReason::Late => of(Kind::Returned),
+        RefundReason::Synthetic => return None,
+    };
+    news.facts.refund = Some(refund.amount);
+    Some(news)
 }
 
 impl NoteDesk {

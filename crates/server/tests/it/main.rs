@@ -6,6 +6,8 @@ mod accept;
 mod bad_input;
 mod channels;
 mod flaky;
+mod mailbox;
+mod notes;
 mod notifications;
 mod openapi;
 mod payments;
