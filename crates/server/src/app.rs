@@ -26,8 +26,8 @@ use crate::options::ServerOptions;
 use crate::pipeline::{self, Gate};
 use crate::problem::{Problem, kinds};
 use crate::{
-    bank, channels, config_api, docs, ladder, messages, notifications, payments, refunds, route,
-    signals, spec, system,
+    assist, bank, channels, config_api, docs, ladder, messages, notifications, payments, refunds,
+    route, signals, spec, system,
 };
 
 /// What the server is built from.
@@ -47,6 +47,8 @@ pub struct App {
     pub bank: Option<Arc<Desk>>,
     /// Notes to customers; absent: none are made.
     pub notes: Option<Arc<NoteDesk>>,
+    /// The desk where staff help with single payments; absent: there is none.
+    pub assist: Option<Arc<recovery::assist::Desk>>,
     /// Holds the configuration; absent: it cannot be changed over HTTP.
     pub config: Option<Arc<dyn ConfigDoor>>,
     /// Renders `/metrics`; the binary installs the recorder. Absent: 404.
@@ -62,6 +64,7 @@ pub(crate) struct Inner {
     pub(crate) signals: Option<Arc<Signals>>,
     pub(crate) bank: Option<Arc<Desk>>,
     pub(crate) notes: Option<Arc<NoteDesk>>,
+    pub(crate) assist: Option<Arc<recovery::assist::Desk>>,
     pub(crate) config: Option<Arc<dyn ConfigDoor>>,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) limits: ServerOptions,
@@ -115,6 +118,17 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(bank::payouts::confirm))
         .routes(routes!(bank::payouts::failed))
         .routes(routes!(bank::history))
+        .routes(routes!(assist::list, assist::open))
+        .routes(routes!(assist::show))
+        .routes(routes!(assist::acts::take))
+        .routes(routes!(assist::acts::give_back))
+        .routes(routes!(assist::acts::note))
+        .routes(routes!(assist::acts::pay))
+        .routes(routes!(assist::acts::offline))
+        .routes(routes!(assist::acts::approve))
+        .routes(routes!(assist::acts::reject))
+        .routes(routes!(assist::acts::close))
+        .routes(routes!(assist::acts::refunded))
         .routes(routes!(config_api::status))
         .routes(routes!(config_api::reload))
         .routes(routes!(config_api::diff))
@@ -150,6 +164,7 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
         signals: app.signals,
         bank: app.bank,
         notes: app.notes,
+        assist: app.assist,
         config: app.config,
         metrics: app.metrics,
         gate: Gate::new(limits.max_requests, limits.notification_reserve),

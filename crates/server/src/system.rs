@@ -110,6 +110,9 @@ async fn refresh_counts(state: &Shared) {
         let overdue = due.map_or(0.0, |at| now.since(at).as_secs_f64());
         metrics::gauge!("evergate_notes_overdue_seconds").set(overdue);
     }
+    if let Some(desk) = &state.assist {
+        crate::assist::gauges::refresh(desk, state.engine.now()).await;
+    }
 }
 
 /// How often the recorder folds what it was told into its histograms; it would keep every
@@ -188,5 +191,6 @@ pub(crate) fn describe() {
     );
     describe_gauge!("evergate_payments", "Payments in the books, by status");
     crate::bank::gauges::describe();
+    crate::assist::gauges::describe();
     crate::health_metrics::describe();
 }

@@ -22,6 +22,7 @@ use crate::{
 pub struct MemoryStore {
     books: Mutex<Books>,
     pub(crate) bank: Mutex<crate::bank_memory::Books>,
+    pub(crate) assist: Mutex<crate::assist_memory::Books>,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +73,11 @@ impl MemoryStore {
 
     pub(crate) fn add_audit(&self, line: AuditLine) {
         self.books().audit.push(line);
+    }
+
+    /// Adds lines to the audit log.
+    pub(crate) fn note_all(&self, lines: Vec<AuditLine>) {
+        self.books().audit.extend(lines);
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
