@@ -10,6 +10,7 @@
 
 mod checkout;
 pub mod console;
+mod reminders;
 pub mod status;
 mod words;
 
@@ -17,6 +18,8 @@ pub use checkout::{
     Back, Charge, Checkout, Choice, Ends, Held, Later, Saying, Shown, Standing, Transfer, page,
     panel, saying,
 };
+
+pub use reminders::{Reminders, no_such_reminder, reminders};
 
 /// The style sheet of the checkout and status pages.
 pub const CHECKOUT_CSS: &str = include_str!("../assets/checkout.css");

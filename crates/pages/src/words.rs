@@ -67,7 +67,6 @@ sentences! {
     busy_title: "请稍候", "One moment, please";
     busy: "系统繁忙，您的付款状态不受影响。页面会自动重试，请不要重复付款。", "We are very busy. Your payment is not affected, and this page tries again by itself. Please do not pay twice.";
     on: "返回付款页面", "Back to the payment page";
-    other_language: "English", "中文";
     not_charged: "您没有被扣款。", "You were not charged.";
     maybe_charged: "扣款结果正在确认，请不要重复付款。若已扣款，将自动退回或完成订单。", "We are confirming whether you were charged. Please do not pay again: if you were, it is given back or the order is completed.";
     nothing_title: "暂时无法付款", "Payment is not possible right now";
@@ -93,26 +92,20 @@ sentences! {
     staff_offer: "请联系我", "Please contact me";
     staff_asked: "已通知同事，会尽快与您联系。", "Our staff have been told and will contact you soon.";
     back: "返回商家", "Back to the shop";
+    code: "zh", "en";
+    other_code: "en", "zh";
+    other_language: "English", "中文";
+    reminders_title: "订单提醒", "Reminders about your orders";
+    reminders_on: "您会收到订单保留、支付恢复和即将到期的提醒。", "You get reminders: that an order is kept, that payment works again, that the time is nearly over.";
+    reminders_off: "您已退订，不会再收到提醒。", "You have unsubscribed and get no more reminders.";
+    reminders_leave: "退订提醒", "Unsubscribe";
+    reminders_return: "重新接收提醒", "Get reminders again";
+    reminders_always: "付款和退款的通知不受影响。", "You are still told of payments and refunds.";
+    reminders_nobody: "链接无效或已失效，请使用消息中的完整链接。", "This link leads nowhere. Please use the whole link from the message.";
     offline: "连接已断开，正在重试…", "Connection lost, trying again…";
 }
 
 impl Words {
-    /// The language as addresses name it.
-    pub(crate) fn code(self) -> &'static str {
-        match self.0 {
-            Locale::Zh => "zh",
-            Locale::En => "en",
-        }
-    }
-
-    /// The language that this one can be changed for.
-    pub(crate) fn other_code(self) -> &'static str {
-        match self.0 {
-            Locale::Zh => "en",
-            Locale::En => "zh",
-        }
-    }
-
     pub(crate) fn saying_title(&self, saying: &Saying) -> &'static str {
         match saying {
             Saying::Unknown => self.unknown_title(),

@@ -32,6 +32,7 @@ mod idle;
 mod ladder;
 mod listing;
 mod messages;
+mod notes;
 mod notice;
 mod notifications;
 mod options;
@@ -60,6 +61,7 @@ pub use config_door::{
     ArmsView, ConfigChange, ConfigDoor, ConfigStatus, Difference, Draining, PlacedMistake, Refusal,
     Reloaded, RolloutEnd, RolloutView, TallyView, VersionText, VersionView, Who, Wish,
 };
+pub use notes::{NoteDesk, NoteRenderer, Post};
 pub use notifications::Codecs;
 pub use options::ServerOptions;
 pub use problem::{Kind, kinds};
