@@ -136,7 +136,7 @@ class Town:
     def break_alipay(self):
         """Makes Alipay fail wherever it is taken, and has the gateway find out by others."""
         self.fault("refuse", provider="alipay")
-        self.fault("refuse", provider="stripe", method="alipay")
+        self.fault("refuse", provider="stripe")
 
         def out():
             self.pay_api(["alipay"])
