@@ -1,6 +1,7 @@
 //! The configuration file: read as a whole, every mistake told at once with its place, the rule
 //! that it breaks and what to do.
 
+mod assist;
 mod degradation;
 mod model;
 mod read;
@@ -22,6 +23,7 @@ use resilience::{FeeTable, Guide};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub use assist::AssistSection;
 pub use degradation::DegradationSection;
 pub use model::{
     ApiKeySection, ConfigSection, LogFormat, LogSection, MerchantSection, PolicySection,
@@ -53,6 +55,8 @@ pub struct Config {
     pub policy: PolicySection,
     /// `[degradation]`
     pub degradation: DegradationSection,
+    /// `[assist]`
+    pub assist: AssistSection,
     /// `[health]`
     pub health: resilience::Settings,
     /// `[routing]` and each channel's `[[channels.fees]]`
@@ -198,7 +202,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "server",
     "store",
     "log",
@@ -207,6 +211,7 @@ const SECTIONS: [&str; 15] = [
     "channels",
     "policy",
     "degradation",
+    "assist",
     "health",
     "routing",
     "probes",
@@ -237,6 +242,7 @@ fn read_document<'t>(
         channels,
         policy: section(reader, document, "policy").unwrap_or_default(),
         degradation: section(reader, document, "degradation").unwrap_or_default(),
+        assist: section(reader, document, "assist").unwrap_or_default(),
         health: section(reader, document, "health").unwrap_or_default(),
         guide: routing::guide(reader, document, &named_channels(document), fees),
         signals: SignalsSections {

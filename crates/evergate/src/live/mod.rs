@@ -55,6 +55,7 @@ pub(crate) struct Parts {
     pub(crate) engine: Arc<Engine>,
     pub(crate) driver: Arc<Driver>,
     pub(crate) ledger: Arc<recovery::bank::Ledger>,
+    pub(crate) assist: Arc<recovery::assist::Desk>,
     pub(crate) signals: Arc<Signals>,
     pub(crate) keys: ApiKeys,
     pub(crate) endpoints: Arc<Endpoints>,
@@ -201,7 +202,8 @@ impl Live {
 
     /// Everything but the driver takes over a configuration.
     fn follow(&self, next: Loaded) {
-        let Parts { engine, signals, keys, endpoints, .. } = &self.parts;
+        let Parts { engine, signals, keys, endpoints, assist, .. } = &self.parts;
+        assist.set_limits(next.config.assist.limits());
         self.know_banks(wire::banks(&next.config));
         engine.set_options(next.options());
         engine.drop_tried();
@@ -222,7 +224,7 @@ impl Live {
     /// What differs besides channels and what waits for a restart.
     fn sections(&self, running: &Loaded, next: &Loaded) -> Vec<String> {
         let (old, new) = (running.table(), next.table());
-        let mut sections: Vec<String> = ["api_keys", "merchants", "routing", "policy", "config"]
+        let mut sections: Vec<String> = ["api_keys", "merchants", "routing", "policy", "degradation", "assist", "config"]
             .into_iter()
             .filter(|section| old.get(*section) != new.get(*section))
             .map(str::to_owned)
