@@ -51,7 +51,7 @@ pub async fn assist(command: AssistCommand, style: Style) -> Result<String> {
             let body = json!({ "refund": refund, "outcome": outcome, "reason": word.reason });
             let path = path("/v1/assist/payments/", &payment, "/refund")?;
             let (_, done) = api(&word.server)?.post(&path, &body, None).await?;
-            Ok(style.render(&done, |payment, lang| super::show::payment(payment, lang)))
+            Ok(style.render(&done, super::show::payment))
         }
     }
 }
@@ -201,15 +201,12 @@ fn detail(seen: &Value, lang: Lang) -> String {
         parts.push(ways(list(seen, "ways"), lang));
     }
     if let Some(why) = seen["offline"]["why_not"].as_str() {
-        parts.push(lang.pick(
-            format!("take no money by hand: {why}"),
-            format!("目前不可线下收款：{why}"),
-        ));
-    } else if seen["offline"]["needs_approval"] == true {
-        let told = lang.pick(
-            "money taken by hand needs a second person's approval",
-            "线下收款需要第二人复核",
+        parts.push(
+            lang.pick(format!("take no money by hand: {why}"), format!("目前不可线下收款：{why}")),
         );
+    } else if seen["offline"]["needs_approval"] == true {
+        let told = lang
+            .pick("money taken by hand needs a second person's approval", "线下收款需要第二人复核");
         parts.push(told.to_owned());
     }
     if !list(seen, "history").is_empty() {
@@ -237,7 +234,8 @@ fn ways(found: &[Value], lang: Lang) -> String {
     for way in found {
         let works = way["works"] == true;
         let works = lang.pick(if works { "yes" } else { "no" }, if works { "是" } else { "否" });
-        let mut notes: Vec<String> = way["barred"].as_str().map(str::to_owned).into_iter().collect();
+        let mut notes: Vec<String> =
+            way["barred"].as_str().map(str::to_owned).into_iter().collect();
         if way["charges_at_once"] == true {
             notes.push(lang.pick("charges the saved card at once", "立即扣已保存的卡").to_owned());
         }

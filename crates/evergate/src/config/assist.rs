@@ -94,7 +94,8 @@ pub(super) fn check<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, set: &A
             if let Err(error) = code.parse::<Currency>() {
                 note(key, &error.to_string(), "write it like `{ CNY = 100000 }`");
             } else if !(least..=domain::Money::MAX_MINOR).contains(minor) {
-                let rule = format!("an amount must be from {least} to {}", domain::Money::MAX_MINOR);
+                let rule =
+                    format!("an amount must be from {least} to {}", domain::Money::MAX_MINOR);
                 note(key, &rule, "it is in minor units: 100000 are 1000.00 CNY");
             }
         }

@@ -224,11 +224,12 @@ impl Live {
     /// What differs besides channels and what waits for a restart.
     fn sections(&self, running: &Loaded, next: &Loaded) -> Vec<String> {
         let (old, new) = (running.table(), next.table());
-        let mut sections: Vec<String> = ["api_keys", "merchants", "routing", "policy", "degradation", "assist", "config"]
-            .into_iter()
-            .filter(|section| old.get(*section) != new.get(*section))
-            .map(str::to_owned)
-            .collect();
+        let mut sections: Vec<String> =
+            ["api_keys", "merchants", "routing", "policy", "degradation", "assist", "config"]
+                .into_iter()
+                .filter(|section| old.get(*section) != new.get(*section))
+                .map(str::to_owned)
+                .collect();
         let secrets = |loaded: &Loaded| {
             let files =
                 loaded.config.merchants.iter().filter_map(|m| m.webhook_secrets_file.as_ref());
