@@ -6,6 +6,7 @@ mod accounts;
 mod alerts;
 mod assist;
 mod bank;
+mod browser;
 mod capabilities;
 mod changes;
 mod check;
