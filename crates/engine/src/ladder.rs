@@ -85,15 +85,52 @@ pub(crate) fn remembered(controls: &Controls) -> LadderPolicy {
     LadderPolicy::resume(of_policy.map(|d| (d.reach.clone(), d.level)))
 }
 
+/// What a look around was made from: until something of it changes, another one shows the same.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    options: Arc<Options>,
+    controls: Arc<Controls>,
+    /// Which of the board's cells are out.
+    out: Vec<bool>,
+    /// The looks are the same at these times: no control ends in between.
+    from: Timestamp,
+    until: Timestamp,
+}
+
+impl Looked {
+    fn at(view: &View<'_>) -> Looked {
+        let disables = view.controls.overrides.iter().filter_map(|o| o.until);
+        let ends = view.controls.ladder.descents.iter().map(|d| d.until).chain(disables);
+        Looked {
+            options: Arc::clone(view.options),
+            controls: Arc::clone(view.controls),
+            out: view.out().collect(),
+            from: view.now,
+            until: ends.filter(|end| view.now < *end).min().unwrap_or(Timestamp::MAX),
+        }
+    }
+
+    fn is_same(&self, view: &View<'_>) -> bool {
+        Arc::ptr_eq(&self.options, view.options)
+            && Arc::ptr_eq(&self.controls, view.controls)
+            && (self.from..self.until).contains(&view.now)
+            && view.out().eq(self.out.iter().copied())
+    }
+}
+
 /// What is known of lanes at one moment.
 struct View<'a> {
-    options: &'a Options,
-    controls: &'a Controls,
+    options: &'a Arc<Options>,
+    controls: &'a Arc<Controls>,
     board: &'a Board,
     now: Timestamp,
 }
 
 impl View<'_> {
+    fn out(&self) -> impl Iterator<Item = bool> {
+        self.board.cells().map(|(_, cell)| cell.state.is_out())
+    }
+
     /// Whether a payment would be tried there now.
     fn works(&self, channel: &ChannelId, method: Method, purpose: Purpose) -> bool {
         let passage = Passage { method, channel: Some(channel), purpose };
@@ -211,12 +248,19 @@ impl Engine {
 
     /// Notes what customers may know, when it has changed.
     pub(crate) fn look_around(&self) {
-        let (methods, level) = self.viewed(|view| {
+        // Held until it is told, so that an older look is not told after a newer one.
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.viewed(|view| {
+            if looked.as_ref().is_some_and(|last| last.is_same(view)) {
+                return None;
+            }
+            *looked = Some(Looked::at(view));
             let everybody = |d: &&Descent| d.reach == Reach::All;
             let ladder = &view.controls.ladder;
             let of_all = ladder.in_force(view.now).filter(everybody).map(|d| d.level).max();
-            (view.sights(), of_all.unwrap_or_default())
+            Some((view.sights(), of_all.unwrap_or_default()))
         });
+        let Some((methods, level)) = seen else { return };
         self.sight.send_if_modified(|last| {
             if last.methods == methods && last.level == level {
                 return false;
@@ -332,6 +376,7 @@ impl Engine {
         by: &str,
         reason: &str,
     ) -> Result<Arc<Controls>, EngineError> {
+        self.follow_controls().await?;
         let (controls, now) = (self.controls(), self.now());
         let spoken = |d: &&Descent| d.reach == *reach && d.mover != Mover::Policy;
         let descent = controls.ladder.in_force(now).find(spoken).ok_or(EngineError::NotMoved)?;
@@ -377,6 +422,8 @@ impl Engine {
         by: &str,
         reason: &str,
     ) -> Result<bool, EngineError> {
+        // A pause whose answer was lost, or another process's, is lifted as well.
+        self.follow_controls().await?;
         if self.controls().ladder.paused(purpose, self.now()).is_none() {
             return Ok(false);
         }
