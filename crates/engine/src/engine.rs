@@ -1,11 +1,12 @@
 //! The engine and its parts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use domain::{
-    ChannelId, Controls, Event, MerchantId, Method, Override, Payment, PaymentId, Share, Timestamp,
+    ChannelId, Controls, Event, MerchantId, Method, Override, Payment, PaymentId, Reach, Share,
+    Timestamp,
 };
 use resilience::{Board, LadderPolicy, Settings};
 use store::{AuditLine, Store, StoreError};
@@ -13,7 +14,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::health::Journal;
 use crate::holds::Rounds;
-use crate::ladder::{Looked, Sighted, remembered};
+use crate::ladder::{Looked, Sighted};
 use crate::preferences::scope;
 use crate::{Caller, Clock, EngineError, Entropy, Options, Render};
 
@@ -68,6 +69,8 @@ pub struct Engine {
     /// What the last look at them was made from.
     pub(crate) looked: Mutex<Option<Looked>>,
     pub(crate) ladder: Mutex<LadderPolicy>,
+    /// The policy's words in the controls that are this process's: where, and since when.
+    pub(crate) owned: Mutex<BTreeSet<(Reach, Timestamp)>>,
     pub(crate) rounds: Mutex<Rounds>,
 }
 
@@ -89,6 +92,7 @@ impl Engine {
             sight: watch::channel(Arc::default()).0,
             looked: Mutex::default(),
             ladder: Mutex::default(),
+            owned: Mutex::default(),
             rounds: Mutex::default(),
         };
         engine.set_headroom();
@@ -101,7 +105,7 @@ impl Engine {
     /// When the store cannot be read.
     pub async fn start(&self) -> Result<(), StoreError> {
         let controls = self.parts.store.controls().await?;
-        *self.ladder.lock().unwrap_or_else(PoisonError::into_inner) = remembered(&controls);
+        self.take_up(&controls);
         self.adopt(controls);
         Ok(())
     }

@@ -80,7 +80,7 @@ impl Offer {
 }
 
 /// The policy's memory as the controls have kept it.
-pub(crate) fn remembered(controls: &Controls) -> LadderPolicy {
+fn remembered(controls: &Controls) -> LadderPolicy {
     let of_policy = controls.ladder.descents.iter().filter(|d| d.mover == Mover::Policy);
     LadderPolicy::resume(of_policy.map(|d| (d.reach.clone(), d.level)))
 }
@@ -285,18 +285,43 @@ impl Engine {
         };
         let controls = self.controls();
         for (reach, level, why) in wanted {
-            if !is_set(&controls, &reach, level, now) {
+            if !self.is_set(&controls, &reach, level, now) {
                 self.set_level(reach, level, why).await?;
             }
         }
-        for descent in &controls.ladder.descents {
-            let policy = self.policy_level(&descent.reach);
-            if descent.mover == Mover::Policy && policy == Level::Normal {
-                let why = format!("{}: in service again", descent.reach);
-                self.set_level(descent.reach.clone(), Level::Normal, why).await?;
+        for descent in controls.ladder.descents.iter().filter(|d| self.owns(d)) {
+            let reach = &descent.reach;
+            if self.policy_level(reach) == Level::Normal {
+                let why = format!("{reach}: in service again");
+                self.set_level(reach.clone(), Level::Normal, why).await?;
             }
         }
         Ok(())
+    }
+
+    /// Whether the policy's word is in force and will be for a while: this level, or a deeper one
+    /// by the policy of another process.
+    fn is_set(&self, controls: &Controls, reach: &Reach, level: Level, now: Timestamp) -> bool {
+        controls.ladder.descents.iter().any(|d| {
+            let fresh = d.until.since(now) >= POLICY_RENEWS;
+            let deep = d.level == level || (d.level > level && !self.owns(d));
+            d.mover == Mover::Policy && d.reach == *reach && deep && fresh
+        })
+    }
+
+    /// Whether a descent is the word of this process's policy. Another's is left alone: its
+    /// health may see what ours does not, and it ends by itself should that process be gone.
+    fn owns(&self, descent: &Descent) -> bool {
+        let owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        descent.mover == Mover::Policy && owned.contains(&(descent.reach.clone(), descent.since))
+    }
+
+    /// Goes on with the policy's levels as the controls have kept them.
+    pub(crate) fn take_up(&self, controls: &Controls) {
+        *self.ladder.lock().unwrap_or_else(PoisonError::into_inner) = remembered(controls);
+        let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_policy = controls.ladder.descents.iter().filter(|d| d.mover == Mover::Policy);
+        owned.extend(of_policy.map(|d| (d.reach.clone(), d.since)));
     }
 
     fn policy_level(&self, reach: &Reach) -> Level {
@@ -314,6 +339,9 @@ impl Engine {
             false => format!("move {reach} from level {from} to {to}"),
         };
         let line = AuditLine { at: now, by: "policy".to_owned(), action, reason: why.clone() };
+        // Before it is kept: should its effect be unknown, it is ours all the same.
+        let owned = || self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        owned().insert((reach.clone(), now));
         let descent = Descent {
             reach: reach.clone(),
             level: to,
@@ -326,6 +354,7 @@ impl Engine {
             controls.with_ladder(controls.ladder.descend(descent.clone(), now))
         })
         .await?;
+        owned().retain(|(other, since)| *other != reach || *since == now);
         if from != to {
             tracing::warn!(%reach, %from, %to, "the degradation ladder has moved");
             self.moved(from, to);
@@ -447,14 +476,6 @@ impl Engine {
         }
         Ok(())
     }
-}
-
-/// Whether the policy's word is in force and will be for a while.
-fn is_set(controls: &Controls, reach: &Reach, level: Level, now: Timestamp) -> bool {
-    controls.ladder.descents.iter().any(|d| {
-        let fresh = d.until.since(now) >= POLICY_RENEWS;
-        d.mover == Mover::Policy && d.reach == *reach && d.level == level && fresh
-    })
 }
 
 fn by(mover: &Mover) -> String {
