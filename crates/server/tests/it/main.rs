@@ -6,6 +6,7 @@ mod accept;
 mod bad_input;
 mod channels;
 mod flaky;
+mod ladder;
 mod notifications;
 mod openapi;
 mod payments;
