@@ -11,6 +11,7 @@
 
 mod absences;
 mod ask;
+mod assist;
 mod commands;
 mod engine;
 mod health;
@@ -28,6 +29,7 @@ mod work;
 
 pub use absences::Away;
 pub use ask::{Supposed, suppose};
+pub use assist::Way;
 pub use commands::{EngineError, Fresh, KeyedRequest, NewPayment};
 pub use engine::{Engine, Parts};
 pub use health::{DeclineTurn, Turn};

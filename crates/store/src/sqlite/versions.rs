@@ -66,7 +66,7 @@ fn supersede(conn: &Connection) -> Result<(), Failure> {
     Ok(())
 }
 
-fn note(conn: &Connection, audit: &AuditLine) -> Result<(), Failure> {
+pub(super) fn note(conn: &Connection, audit: &AuditLine) -> Result<(), Failure> {
     conn.prepare_cached("INSERT INTO audit (at, by, action, reason) VALUES (?, ?, ?, ?)")?
         .execute(params![audit.at.as_micros(), audit.by, audit.action, audit.reason])?;
     Ok(())
