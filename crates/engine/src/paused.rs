@@ -43,7 +43,7 @@ impl Trickle {
 
 /// What a call that a pause was faster than counts as.
 pub(crate) fn paused_fault(gate: &Gate) -> Fault {
-    Fault::new("paused", &format!("{} is paused; nothing was sent", gate.purpose))
+    Fault::new("paused", format!("{} is paused; nothing was sent", gate.purpose))
 }
 
 impl Engine {
