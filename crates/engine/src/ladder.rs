@@ -13,9 +13,10 @@ use domain::{
     Attempt, ChannelId, Controls, Descent, Flow, Gate, Level, Method, Money, Mover, Passage,
     Payment, PaymentState, Purpose, Reach, Tier, Timestamp,
 };
-use resilience::{Board, CellKey, LadderPolicy, LaneSight};
+use resilience::{Board, Cell, CellKey, LadderPolicy, LaneSight};
 use store::AuditLine;
 
+use crate::health::Journal;
 use crate::options::{Ask, Fit};
 use crate::{Engine, EngineError, Options};
 
@@ -90,7 +91,7 @@ fn remembered(controls: &Controls) -> LadderPolicy {
 pub(crate) struct Looked {
     options: Arc<Options>,
     controls: Arc<Controls>,
-    /// Which of the board's cells are out.
+    /// Which of the board's cells are out, and do not seem to be back.
     out: Vec<bool>,
     /// The looks are the same at these times: no control ends in between.
     from: Timestamp,
@@ -123,12 +124,18 @@ struct View<'a> {
     options: &'a Arc<Options>,
     controls: &'a Arc<Controls>,
     board: &'a Board,
+    journal: &'a Journal,
     now: Timestamp,
 }
 
 impl View<'_> {
     fn out(&self) -> impl Iterator<Item = bool> {
-        self.board.cells().map(|(_, cell)| cell.state.is_out())
+        self.board.cells().map(|(key, cell)| self.is_out(key, cell))
+    }
+
+    fn is_out(&self, key: &CellKey, cell: &Cell) -> bool {
+        let quiet = Duration::from_millis(self.options.degradation.ladder.up_after_ms);
+        cell.state.is_out() && !self.journal.seems_back(key, cell, quiet, self.now)
     }
 
     /// Whether a payment would be tried there now.
@@ -141,7 +148,7 @@ impl View<'_> {
     fn is_well(&self, channel: &ChannelId, method: Method) -> bool {
         let key = CellKey { channel: channel.clone(), method };
         self.controls.disabled(channel, method, self.now).is_none()
-            && self.board.cell(&key).is_none_or(|cell| !cell.state.is_out())
+            && self.board.cell(&key).is_none_or(|cell| !self.is_out(&key, cell))
     }
 
     /// What the policy sees. People's levels are none of its business: else it would hold down
@@ -233,7 +240,8 @@ impl Engine {
     fn viewed<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
         let (options, controls, now) = (self.options(), self.controls(), self.now());
         let board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
-        look(&View { options: &options, controls: &controls, board: &board, now })
+        let (options, controls, journal) = (&options, &controls, &self.journal());
+        look(&View { options, controls, board: &board, journal, now })
     }
 
     /// What customers may know of every method, as last looked at.
