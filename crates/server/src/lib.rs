@@ -30,6 +30,7 @@ mod idle;
 mod ladder;
 mod listing;
 mod messages;
+mod notes;
 mod notice;
 mod notifications;
 mod options;
@@ -57,6 +58,7 @@ pub use config_door::{
     ArmsView, ConfigChange, ConfigDoor, ConfigStatus, Difference, Draining, PlacedMistake, Refusal,
     Reloaded, RolloutEnd, RolloutView, TallyView, VersionText, VersionView, Who, Wish,
 };
+pub use notes::{NoteDesk, NoteRenderer, Post};
 pub use notifications::Codecs;
 pub use options::ServerOptions;
 pub use problem::{Kind, kinds};

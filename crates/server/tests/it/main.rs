@@ -8,6 +8,8 @@ mod bad_input;
 mod channels;
 mod flaky;
 mod ladder;
+mod mailbox;
+mod notes;
 mod notifications;
 mod openapi;
 mod payments;

@@ -153,6 +153,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<Wound>,
     pub(crate) store: Arc<Flaky>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) notes: Arc<NoteDesk>,
     pub(crate) running: Running,
     pub(crate) http: reqwest::Client,
     /// Of the merchant `shop`.
@@ -204,12 +205,13 @@ pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World
     let clock = Arc::new(Wound(AtomicI64::new(1_795_500_000_000_000)));
     let entropy: Arc<dyn Entropy> = Arc::new(Counted(AtomicU64::new(1)));
     let store = Arc::new(Flaky::default());
+    let notes = Arc::new(NoteDesk::open(store.clone(), [9; 32]).await.unwrap());
     let parts = Parts {
         store: store.clone(),
         caller: script.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
-        render: Arc::new(MessageRenderer),
+        render: Arc::new(NoteRenderer::new(notes.clone())),
         owner: "test".into(),
     };
     let sold = [
@@ -258,6 +260,7 @@ pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World
         entropy: entropy.clone(),
         keys,
         signals: Some(signals),
+        notes: Some(notes.clone()),
         config: None,
         metrics: Some(metrics),
     };
@@ -265,7 +268,21 @@ pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World
     adjust(&mut limits);
     let running = Server::start(app, limits).await.unwrap();
     let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-    World { engine, script, clock, store, entropy, running, http, shop, other, li, wang, desk }
+    World {
+        engine,
+        script,
+        clock,
+        store,
+        entropy,
+        notes,
+        running,
+        http,
+        shop,
+        other,
+        li,
+        wang,
+        desk,
+    }
 }
 
 /// The secret that signs for `partner`: 32 times the byte 7.
