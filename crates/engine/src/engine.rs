@@ -7,7 +7,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use domain::{
     ChannelId, Controls, Event, MerchantId, Method, Override, Payment, PaymentId, Share, Timestamp,
 };
-use resilience::{Board, Settings};
+use resilience::{Board, Series, Settings};
 use store::{AuditLine, Store, StoreError};
 use tokio::sync::{Notify, watch};
 
@@ -47,6 +47,10 @@ pub struct Engine {
     /// Taken before `journal` where both are needed.
     pub(crate) board: Mutex<Board>,
     pub(crate) journal: Mutex<Journal>,
+    /// For charts; nothing is decided from it.
+    pub(crate) series: Mutex<Series>,
+    /// Counts what may be worth looking at again.
+    pub(crate) news: watch::Sender<u64>,
     /// Told at every look at health while a channel does not answer.
     pub(crate) beat: Notify,
     /// Create calls under way in this process, so that a repeated request can wait for the
@@ -68,6 +72,8 @@ impl Engine {
             controls: ArcSwap::from_pointee(Controls::default()),
             board: Mutex::new(Board::new(health)),
             journal: Mutex::default(),
+            series: Mutex::default(),
+            news: watch::Sender::new(0),
             beat: Notify::new(),
             under_way: Mutex::new(HashMap::new()),
             work: Notify::new(),
@@ -204,6 +210,7 @@ impl Engine {
             if self.parts.store.set_controls(&next, audit.clone()).await? {
                 let next = Arc::new(next);
                 self.controls.store(Arc::clone(&next));
+                self.tell_news();
                 return Ok(next);
             }
         }

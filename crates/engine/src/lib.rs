@@ -11,6 +11,7 @@
 
 mod absences;
 mod ask;
+mod charts;
 mod commands;
 mod engine;
 mod health;
@@ -25,6 +26,7 @@ mod work;
 
 pub use absences::Away;
 pub use ask::{Supposed, suppose};
+pub use charts::ChannelSeries;
 pub use commands::{EngineError, Fresh, KeyedRequest, NewPayment};
 pub use engine::{Engine, Parts};
 pub use health::{DeclineTurn, Turn};

@@ -119,6 +119,14 @@ impl Store for Flaky {
     async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError> {
         self.books.audit(limit).await
     }
+    async fn note(&self, line: AuditLine) -> Result<(), StoreError> {
+        self.check()?;
+        self.books.note(line).await
+    }
+    async fn audit_page(&self, filter: &AuditFilter) -> Result<Vec<(u64, AuditLine)>, StoreError> {
+        self.check()?;
+        self.books.audit_page(filter).await
+    }
     async fn ping(&self) -> Result<(), StoreError> {
         self.check()
     }

@@ -30,8 +30,8 @@ use self::fault::{Failure, Lost};
 use self::readers::Readers;
 use self::writer::{Job, Writer};
 use crate::{
-    AuditLine, Change, Claim, Commit, Filter, Message, MessageEnd, MessageState, NewVersion,
-    RequestRecord, Store, StoreError, Version, VersionState, Versions,
+    AuditFilter, AuditLine, Change, Claim, Commit, Filter, Message, MessageEnd, MessageState,
+    NewVersion, RequestRecord, Store, StoreError, Version, VersionState, Versions,
 };
 
 #[cfg(not(feature = "faults"))]
@@ -353,6 +353,15 @@ impl Store for SqliteStore {
 
     async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError> {
         self.read(move |conn| read::audit(conn, limit)).await
+    }
+
+    async fn note(&self, line: AuditLine) -> Result<(), StoreError> {
+        Ok(self.write(move |conn| work::note(conn, &line)).await?)
+    }
+
+    async fn audit_page(&self, filter: &AuditFilter) -> Result<Vec<(u64, AuditLine)>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |conn| read::audit_page(conn, &filter)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -132,9 +132,15 @@ pub(super) fn set_controls(
          ON CONFLICT (id) DO UPDATE SET version = excluded.version, body = excluded.body",
     )?
     .execute(params![version, rows::to_json(next)?])?;
+    note(conn, audit)?;
+    Ok(true)
+}
+
+/// Adds a line to the audit log.
+pub(super) fn note(conn: &Connection, audit: &AuditLine) -> Result<(), Failure> {
     conn.prepare_cached("INSERT INTO audit (at, by, action, reason) VALUES (?, ?, ?, ?)")?
         .execute(params![audit.at.as_micros(), audit.by, audit.action, audit.reason])?;
-    Ok(true)
+    Ok(())
 }
 
 /// Deletes up to `limit_to` records that are older than `before`; how many it were.
