@@ -20,13 +20,14 @@ use utoipa_axum::routes;
 
 use crate::auth::ApiKeys;
 use crate::config_door::ConfigDoor;
+use crate::console::{Console, ConsoleOptions};
 use crate::notifications::Codecs;
 use crate::options::ServerOptions;
 use crate::pipeline::{self, Gate};
 use crate::problem::{Problem, kinds};
 use crate::{
-    bank, channels, config_api, docs, messages, notifications, payments, refunds, route, signals,
-    spec, system,
+    bank, channels, config_api, console, docs, messages, notifications, payments, refunds, route,
+    signals, spec, system,
 };
 
 /// What the server is built from.
@@ -46,6 +47,8 @@ pub struct App {
     pub bank: Option<Arc<Desk>>,
     /// Holds the configuration; absent: it cannot be changed over HTTP.
     pub config: Option<Arc<dyn ConfigDoor>>,
+    /// The operators' console; absent: there is none.
+    pub console: Option<ConsoleOptions>,
     /// Renders `/metrics`; the binary installs the recorder. Absent: 404.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -59,6 +62,7 @@ pub(crate) struct Inner {
     pub(crate) signals: Option<Arc<Signals>>,
     pub(crate) bank: Option<Arc<Desk>>,
     pub(crate) config: Option<Arc<dyn ConfigDoor>>,
+    pub(crate) console: Option<Arc<Console>>,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) limits: ServerOptions,
     pub(crate) gate: Gate,
@@ -136,6 +140,7 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
         signals: app.signals,
         bank: app.bank,
         config: app.config,
+        console: app.console.map(|options| Arc::new(Console::new(options))),
         metrics: app.metrics,
         gate: Gate::new(limits.max_requests, limits.notification_reserve),
         limits,
@@ -145,6 +150,7 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
         counted_at: Mutex::new(None),
     });
     let router = router
+        .merge(console::router())
         .route("/openapi.json", get(docs::openapi))
         .route("/docs", get(docs::page))
         .route("/docs/rapidoc.js", get(docs::script))

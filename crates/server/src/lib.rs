@@ -20,6 +20,7 @@ mod channel_view;
 mod channels;
 mod config_api;
 mod config_door;
+mod console;
 mod create;
 mod docs;
 mod failure;
@@ -55,6 +56,7 @@ pub use config_door::{
     ArmsView, ConfigChange, ConfigDoor, ConfigStatus, Difference, Draining, PlacedMistake, Refusal,
     Reloaded, RolloutEnd, RolloutView, TallyView, VersionText, VersionView, Who, Wish,
 };
+pub use console::{BadOperator, ConsoleOptions, Operator, Operators, hash_password, weakness};
 pub use notifications::Codecs;
 pub use options::ServerOptions;
 pub use problem::{Kind, kinds};

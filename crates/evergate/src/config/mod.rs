@@ -22,8 +22,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use model::{
-    ApiKeySection, ConfigSection, LogFormat, LogSection, MerchantSection, PolicySection,
-    ServerSection, StoreSection,
+    ApiKeySection, ConfigSection, LogFormat, LogSection, MerchantSection, OperatorSection,
+    PolicySection, ServerSection, StoreSection,
 };
 use read::Reader;
 pub use signals::SignalsSections;
@@ -43,6 +43,8 @@ pub struct Config {
     pub log: LogSection,
     /// `[[api_keys]]`
     pub api_keys: Vec<ApiKeySection>,
+    /// `[[operators]]`
+    pub operators: Vec<OperatorSection>,
     /// `[[merchants]]`
     pub merchants: Vec<MerchantSection>,
     /// `[[channels]]`, the preferred ones first.
@@ -194,11 +196,12 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "server",
     "store",
     "log",
     "api_keys",
+    "operators",
     "merchants",
     "channels",
     "policy",
@@ -228,6 +231,7 @@ fn read_document<'t>(
         store: section(reader, document, "store").unwrap_or_default(),
         log: section(reader, document, "log").unwrap_or_default(),
         api_keys: list(reader, document, "api_keys"),
+        operators: list(reader, document, "operators"),
         merchants,
         channels,
         policy: section(reader, document, "policy").unwrap_or_default(),

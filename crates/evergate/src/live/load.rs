@@ -9,7 +9,7 @@ use domain::{ChannelId, MerchantId};
 use incidents::expiry::Expiring;
 use incidents::layers::Target;
 use providers::{CertificateInfo, ChannelSettings, NewChannel};
-use server::{ApiKeys, Endpoint};
+use server::{ApiKeys, Endpoint, Operators};
 
 use super::diff;
 use crate::config::{Config, Mistake};
@@ -27,6 +27,8 @@ pub struct Loaded {
     pub(super) channels: Vec<LoadedChannel>,
     /// Who may use the API.
     pub(crate) keys: ApiKeys,
+    /// Who may sign in to the console.
+    pub(crate) operators: Operators,
     /// Where messages to merchants go.
     pub(crate) endpoints: HashMap<MerchantId, Endpoint>,
     /// What lay in every file that the configuration names, before it was read.
@@ -68,12 +70,15 @@ pub fn load(config: Config) -> Result<Loaded, Vec<Mistake>> {
     let keys = crate::serve::keys(&config).map_err(|why| {
         mistakes.push(unplaced(("api_keys".to_owned(), why.to_string())));
     });
+    let operators = crate::serve::operators(&config).map_err(|why| {
+        mistakes.push(unplaced(("operators".to_owned(), why.to_string())));
+    });
     let endpoints = crate::serve::merchants(&config).map_err(|found| {
         mistakes.extend(found.into_iter().map(unplaced));
     });
-    match (keys, endpoints) {
-        (Ok(keys), Ok(endpoints)) if mistakes.is_empty() => {
-            Ok(Loaded { config, channels, keys, endpoints, files })
+    match (keys, operators, endpoints) {
+        (Ok(keys), Ok(operators), Ok(endpoints)) if mistakes.is_empty() => {
+            Ok(Loaded { config, channels, keys, operators, endpoints, files })
         }
         _ => Err(mistakes),
     }

@@ -249,6 +249,7 @@ pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World
         keys,
         signals: Some(signals),
         config: None,
+        console: None,
         metrics: Some(metrics),
     };
     let mut limits = ServerOptions::new(SocketAddr::from(([127, 0, 0, 1], 0)));
