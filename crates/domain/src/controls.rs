@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChannelId, Maintenance, Method, Timestamp};
+use crate::{ChannelId, Ladder, Maintenance, Method, Timestamp};
 
 /// An operator's word on a channel, or on one method of it: out of service, or put first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,9 @@ pub struct Controls {
     /// Planned absences that operators stated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub maintenance: Vec<Maintenance>,
+    /// How far customers are led from the ordinary way to pay, and what is paused.
+    #[serde(default, skip_serializing_if = "Ladder::is_empty")]
+    pub ladder: Ladder,
 }
 
 impl Controls {
@@ -117,6 +120,11 @@ impl Controls {
         next.maintenance.retain(|known| known.id != new.id && !known.is_over(now));
         next.maintenance.push(new);
         next
+    }
+
+    /// With another ladder.
+    pub fn with_ladder(&self, ladder: Ladder) -> Controls {
+        Controls { version: self.version + 1, ladder, ..self.clone() }
     }
 
     /// Without a planned absence.

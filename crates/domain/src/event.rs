@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChannelId, Class, Method, Proof, RefundReason, Source, Timestamp};
+use crate::{ChannelId, Class, HoldEnd, Method, Proof, RefundReason, Reminder, Source, Timestamp};
 
 /// One line of a payment's story. `seq` counts a payment's events from 1, so that an event
 /// has the same identity however often its commit is tried.
@@ -56,6 +56,20 @@ pub enum EventKind {
     Cancelled,
     /// The payment ended unpaid because its time was over.
     Expired,
+    /// The order is kept, to be paid later.
+    Held { until: Timestamp },
+    /// The order is kept for longer.
+    HoldExtended { until: Timestamp },
+    /// The order is not kept any more: once a hold (rule 10).
+    HoldReleased { end: HoldEnd },
+    /// The customer is to be reminded of a kept order.
+    Reminded { why: Reminder },
+    /// The payment's feature is paused: nothing is charged for it (rule 9).
+    Kept { until: Timestamp },
+    /// Its feature goes on, and so does the payment.
+    WorkReleased,
+    /// The subscription behind a paused renewal is to live on until then.
+    GraceExtended { until: Timestamp },
     /// A refund became durable.
     RefundRequested { refund: u16, reason: RefundReason },
     /// The effect of the refund's call is not known; it will be asked about.
@@ -85,6 +99,13 @@ impl EventKind {
             EventKind::Cancelled => "payment.cancelled",
             EventKind::Expired => "payment.expired",
             EventKind::ReviewRaised { .. } => "payment.review",
+            EventKind::Held { .. } => "payment.held",
+            EventKind::HoldExtended { .. } => "payment.hold_extended",
+            EventKind::HoldReleased { .. } => "payment.released",
+            EventKind::Reminded { .. } => "payment.reminder",
+            EventKind::Kept { .. } => "payment.paused",
+            EventKind::WorkReleased => "payment.resumed",
+            EventKind::GraceExtended { .. } => "subscription.grace_extended",
             EventKind::RefundSucceeded { .. } => "refund.succeeded",
             EventKind::RefundFailed { .. } => "refund.failed",
             _ => return None,

@@ -119,10 +119,24 @@ impl std::fmt::Display for Reach {
             Reach::All => f.write_str("all"),
             Reach::Method(method) => write!(f, "method {method}"),
             Reach::Channel(channel) => write!(f, "channel {channel}"),
-            Reach::Purpose(Purpose::Checkout) => f.write_str("purpose checkout"),
-            Reach::Purpose(Purpose::Renewal) => f.write_str("purpose renewal"),
-            Reach::Purpose(Purpose::TopUp) => f.write_str("purpose top_up"),
-            Reach::Purpose(Purpose::Synthetic) => f.write_str("purpose synthetic"),
+            Reach::Purpose(purpose) => write!(f, "purpose {purpose}"),
+        }
+    }
+}
+
+impl std::str::FromStr for Reach {
+    type Err = crate::InvalidText;
+    /// `all`, `method:alipay`, `channel:alipay-main` or `purpose:renewal`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let rule = "a scope is all, method:<method>, channel:<channel> or purpose:<purpose>";
+        if text == "all" {
+            return Ok(Reach::All);
+        }
+        match text.split_once(':') {
+            Some(("method", name)) => name.parse().map(Reach::Method),
+            Some(("channel", name)) => ChannelId::new(name).map(Reach::Channel),
+            Some(("purpose", name)) => name.parse().map(Reach::Purpose),
+            _ => Err(crate::InvalidText { rule }),
         }
     }
 }
@@ -198,6 +212,11 @@ impl Ladder {
         self.descents.is_empty() && self.gates.is_empty()
     }
 
+    /// The descents in force.
+    pub fn in_force(&self, now: Timestamp) -> impl Iterator<Item = &Descent> {
+        self.descents.iter().filter(move |d| self.counts(d, now))
+    }
+
     /// The deepest level that a payment meets, and the descent that says so. In one reach a
     /// person's or runbook's word counts instead of the policy's, upwards as well.
     pub fn level(&self, passage: &Passage<'_>, now: Timestamp) -> (Level, Option<&Descent>) {
@@ -212,6 +231,29 @@ impl Ladder {
             other.reach == descent.reach && !other.is_of_policy() && other.is_in_force(now)
         };
         descent.is_in_force(now) && !(descent.is_of_policy() && self.descents.iter().any(overruled))
+    }
+
+    /// Whether people or a runbook have led payments away from a method of a channel, and how:
+    /// what health says of it is then not asked. The policy bars nothing, so that what is out
+    /// goes on being probed and can come back.
+    ///
+    /// A channel at any level is not used; a method from [`Level::OtherMethod`] on. For everybody
+    /// or a purpose, [`Level::Transfer`] leaves transfers, and from [`Level::Held`] on nothing is
+    /// left but to keep the order.
+    pub fn bars(&self, passage: &Passage<'_>, now: Timestamp) -> Option<&Descent> {
+        let barred = |d: &&Descent| {
+            let online = passage.method != Method::BankTransfer;
+            match (&d.reach, d.level) {
+                (_, Level::Normal) => false,
+                (Reach::Channel(_), _) => true,
+                (Reach::Method(_), level) => level >= Level::OtherMethod,
+                (Reach::All | Reach::Purpose(_), level) => {
+                    level >= Level::Held || (level == Level::Transfer && online)
+                }
+            }
+        };
+        let mut spoken = self.descents.iter().filter(|d| !d.is_of_policy() && d.is_in_force(now));
+        spoken.find(|d| d.reach.covers(passage) && barred(d))
     }
 
     /// The gate that keeps a purpose from being charged, if there is one.
@@ -333,6 +375,33 @@ mod tests {
             .descend(descent(Reach::All, Level::Held, Mover::Policy), NOW)
             .descend(descent(Reach::All, Level::Normal, Mover::Policy), NOW);
         assert!(ladder.is_empty());
+    }
+
+    #[test]
+    fn people_bar_ways_and_the_policy_bars_none() {
+        let alipay = Reach::Method(Method::Alipay);
+        let bars = |reach: &Reach, level, mover, method| {
+            let ladder = Ladder::default().descend(descent(reach.clone(), level, mover), NOW);
+            ladder.bars(&by(method), NOW).is_some()
+        };
+        assert!(bars(&alipay, Level::OtherMethod, person(), Method::Alipay));
+        assert!(!bars(&alipay, Level::Rerouted, person(), Method::Alipay));
+        assert!(!bars(&alipay, Level::OtherMethod, person(), Method::Card));
+        assert!(!bars(&alipay, Level::Assisted, Mover::Policy, Method::Alipay));
+        assert!(bars(&Reach::All, Level::Transfer, person(), Method::Card));
+        assert!(!bars(&Reach::All, Level::Transfer, person(), Method::BankTransfer));
+        assert!(bars(&Reach::All, Level::Held, person(), Method::BankTransfer));
+        let renewals = Reach::Purpose(Purpose::Renewal);
+        assert!(!bars(&renewals, Level::Held, person(), Method::Card), "a checkout");
+    }
+
+    #[test]
+    fn scopes_read_back() {
+        for text in ["all", "method:card", "channel:alipay-main", "purpose:donation"] {
+            let reach: Reach = text.parse().unwrap();
+            assert_eq!(reach.to_string(), text.replace(':', " "));
+        }
+        assert!("method:gold".parse::<Reach>().is_err() && "everyone".parse::<Reach>().is_err());
     }
 
     #[test]

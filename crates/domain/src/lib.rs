@@ -10,6 +10,7 @@ mod attempt;
 mod channel;
 mod controls;
 mod event;
+mod hold;
 mod ids;
 mod ladder;
 mod maintenance;
@@ -18,6 +19,7 @@ mod operation;
 mod outcome;
 mod payment;
 mod policy;
+mod purpose;
 mod refund;
 mod share;
 mod stepping;
@@ -28,6 +30,7 @@ pub use attempt::{Ask, Attempt, AttemptState, Check, Choice, Considered, Proof, 
 pub use channel::{ChannelRules, NotFound, Proves, RefundLimit, RefundLimits};
 pub use controls::{Controls, Override};
 pub use event::{Event, EventKind, Notification};
+pub use hold::{Hold, HoldBy, HoldEnd, HoldRefused, Reminder};
 pub use ids::{
     ChannelId, InvalidText, MerchantId, OrderNo, PaymentId, ProviderOrderNo, SYNTHETIC_MERCHANT,
 };
@@ -44,7 +47,8 @@ pub use payment::{
     Task,
 };
 pub use policy::{Late, Policy, Schedule};
+pub use purpose::{Purpose, PurposeName};
 pub use refund::{Refund, RefundProgress, RefundReason};
 pub use share::{Share, Tally};
-pub use terms::{Device, Flow, Locale, Method, Purpose, Terms, Tier};
+pub use terms::{Device, Flow, Locale, Method, Terms, Tier};
 pub use time::Timestamp;

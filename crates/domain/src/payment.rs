@@ -13,7 +13,7 @@ use crate::refund::RefundProgress;
 use crate::stepping::Stepping;
 use crate::{
     Ask, Attempt, AttemptState, ChannelId, Choice, CloseState, CloseWhy, Created, Event, EventKind,
-    Flow, MerchantId, Method, Money, OrderNo, OrderState, Outcome, PaymentId, Policy,
+    Flow, Hold, MerchantId, Method, Money, OrderNo, OrderState, Outcome, PaymentId, Policy,
     ProviderOrderNo, Receipt, Refund, RefundLimit, RefundReason, RefundState, Source, Terms,
     Timestamp,
 };
@@ -44,6 +44,9 @@ pub struct Payment {
     pub attempts: Vec<Attempt>,
     /// Its refunds, by ordinal.
     pub refunds: Vec<Refund>,
+    /// Whether its order is or was kept, to be paid later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
     /// Set while a person should look at it.
     pub review: Option<Review>,
     /// How many events it has had.
@@ -58,6 +61,14 @@ pub struct Payment {
 pub enum PaymentState {
     /// Money is being collected, or may be.
     Open,
+    /// Its feature is paused: nothing is charged for it (rule 9).
+    Paused {
+        /// Since when.
+        since: Timestamp,
+        /// Until when the subscription behind it lives on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grace: Option<Timestamp>,
+    },
     /// Being ended; what may still be paid is closed first.
     Ending {
         /// How it will end if nobody was faster.
@@ -125,6 +136,10 @@ pub enum Status {
     Confirming,
     /// No channel took it so far; it can be tried again until it expires.
     Unavailable,
+    /// Its order is kept; the customer pays later.
+    Held,
+    /// Its feature is paused; it is charged later.
+    Paused,
     /// Being cancelled.
     Cancelling,
     /// Being expired.
@@ -145,11 +160,13 @@ pub enum Status {
 
 impl Status {
     /// Every status.
-    pub const ALL: [Status; 12] = [
+    pub const ALL: [Status; 14] = [
         Status::Processing,
         Status::RequiresCustomer,
         Status::Confirming,
         Status::Unavailable,
+        Status::Held,
+        Status::Paused,
         Status::Cancelling,
         Status::Expiring,
         Status::Paid,
@@ -167,6 +184,8 @@ impl Status {
             Status::RequiresCustomer => "requires_customer",
             Status::Confirming => "confirming",
             Status::Unavailable => "unavailable",
+            Status::Held => "held",
+            Status::Paused => "paused",
             Status::Cancelling => "cancelling",
             Status::Expiring => "expiring",
             Status::Paid => "paid",
@@ -184,7 +203,7 @@ impl std::str::FromStr for Status {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Status::ALL.into_iter().find(|s| s.name() == text).ok_or(crate::InvalidText {
             rule: "a status is one of processing, requires_customer, confirming, unavailable, \
-                   cancelling, expiring, paid, partially_refunded, refunded, declined, cancelled, \
+                   held, paused, cancelling, expiring, paid, partially_refunded, refunded, declined, cancelled, \
                    expired",
         })
     }
@@ -266,6 +285,10 @@ pub enum Task {
     FinishEnding,
     /// Put it in a person's queue.
     Review,
+    /// Its held order ends soon.
+    Remind,
+    /// The subscription behind it would lapse while it is paused.
+    ExtendGrace,
 }
 
 /// Why an attempt may not be started now.
@@ -277,6 +300,9 @@ pub enum Blocked {
     /// Its time is over.
     #[error("the payment's time is over")]
     Expired,
+    /// Its feature is paused (rule 9).
+    #[error("its feature is paused; it goes on by itself when the pause is over")]
+    Paused,
     /// A call is under way.
     #[error("attempt {0} is under way")]
     InFlight(u16),
@@ -339,6 +365,9 @@ pub enum Illegal {
     /// The payment has ended, so it cannot be cancelled or switched.
     #[error("the payment has ended as {}", .0.name())]
     Ended(Status),
+    /// The payment's feature is paused, so it cannot be switched.
+    #[error("its feature is paused; it goes on by itself when the pause is over")]
+    Paused,
 }
 
 /// What a fact made of a payment.
@@ -379,6 +408,7 @@ impl Payment {
             state: PaymentState::Open,
             attempts: Vec::new(),
             refunds: Vec::new(),
+            hold: None,
             review: None,
             events: 0,
             version: 0,
@@ -397,6 +427,7 @@ impl Payment {
             PaymentState::Expired { .. } => Status::Expired,
             PaymentState::Ending { goal: EndGoal::Cancelled, .. } => Status::Cancelling,
             PaymentState::Ending { goal: EndGoal::Expired, .. } => Status::Expiring,
+            PaymentState::Paused { .. } => Status::Paused,
             PaymentState::Open => self.open_status(),
         }
     }
@@ -418,6 +449,8 @@ impl Payment {
             Status::Confirming
         } else if any(|a| matches!(a.state, AttemptState::Presented { .. })) {
             Status::RequiresCustomer
+        } else if self.is_held() {
+            Status::Held
         } else {
             Status::Unavailable
         }
@@ -425,9 +458,17 @@ impl Payment {
 
     /// Whether nothing is left to do for it: no effect unknown, no refund under way.
     pub fn is_settled(&self) -> bool {
-        !matches!(self.state, PaymentState::Open | PaymentState::Ending { .. })
+        !self.may_go_on()
             && !self.attempts.iter().any(Attempt::is_live)
             && !self.refunds.iter().any(Refund::is_live)
+    }
+
+    /// Whether it has not ended yet.
+    pub fn may_go_on(&self) -> bool {
+        matches!(
+            self.state,
+            PaymentState::Open | PaymentState::Paused { .. } | PaymentState::Ending { .. }
+        )
     }
 
     /// The attempt with this ordinal.
@@ -488,8 +529,10 @@ impl Payment {
     /// # Errors
     /// What stands in the way.
     pub fn may_attempt(&self, flow: Flow, now: Timestamp) -> Result<(), Blocked> {
-        if self.state != PaymentState::Open {
-            return Err(Blocked::NotOpen);
+        match self.state {
+            PaymentState::Open => {}
+            PaymentState::Paused { .. } => return Err(Blocked::Paused),
+            _ => return Err(Blocked::NotOpen),
         }
         if now >= self.expires_at {
             return Err(Blocked::Expired);
@@ -560,7 +603,7 @@ impl Payment {
             return None;
         }
         let mut step = self.stepping(now);
-        step.payment.expires_at = until;
+        step.lengthen(until);
         step.tell(EventKind::ExpiryExtended { until });
         Some(step.done())
     }
@@ -686,7 +729,9 @@ impl Payment {
     /// What is to be done, and when: the earliest task.
     pub fn due(&self, policy: &Policy) -> Option<(Timestamp, Task)> {
         let state = match self.state {
-            PaymentState::Open => Some((self.expires_at, Task::Expire)),
+            PaymentState::Open | PaymentState::Paused { .. } => {
+                Some((self.expires_at, Task::Expire))
+            }
             PaymentState::Ending { since, .. } => {
                 Some((since + policy.ending_patience, Task::FinishEnding))
             }
@@ -695,7 +740,10 @@ impl Payment {
         let attempts = self.attempts.iter().filter_map(|a| a.due(policy));
         let refunds = self.refunds.iter().filter_map(|r| r.due(policy));
         let review = self.review_due(policy).map(|at| (at, Task::Review));
-        attempts.chain(refunds).chain(state).chain(review).min_by_key(|(at, _)| *at)
+        let remind = self.reminder_due(policy).map(|at| (at, Task::Remind));
+        let grace = self.grace_due().map(|at| (at, Task::ExtendGrace));
+        let own = state.into_iter().chain(review).chain(remind).chain(grace);
+        attempts.chain(refunds).chain(own).min_by_key(|(at, _)| *at)
     }
 
     fn review_due(&self, policy: &Policy) -> Option<Timestamp> {
@@ -744,7 +792,7 @@ impl Payment {
         step.done()
     }
 
-    fn stepping(&self, now: Timestamp) -> Stepping {
+    pub(crate) fn stepping(&self, now: Timestamp) -> Stepping {
         Stepping { payment: self.clone(), events: Vec::new(), now }
     }
 }

@@ -64,6 +64,12 @@ pub struct Policy {
     pub ending_patience: Duration,
     /// An effect that is still unknown after this goes to a person's queue as well (rule 17).
     pub review_after: Duration,
+    /// How long before a held order ends its customer is reminded; a quarter of the hold when
+    /// that is shorter.
+    pub remind_before: Duration,
+    /// By how much a subscription's life is lengthened each time that its paused renewal would
+    /// let it lapse.
+    pub grace_step: Duration,
 }
 
 impl Default for Policy {
@@ -87,6 +93,8 @@ impl Default for Policy {
             lapse_margin: secs(120),
             ending_patience: secs(600),
             review_after: secs(3600),
+            remind_before: secs(2 * 3600),
+            grace_step: secs(24 * 3600),
         }
     }
 }

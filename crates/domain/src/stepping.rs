@@ -6,8 +6,8 @@
 use crate::attempt::AttemptFact;
 use crate::refund::RefundProgress;
 use crate::{
-    Attempt, AttemptState, Check, CloseState, EndGoal, Event, EventKind, Flow, Illegal, Late,
-    Money, OrderState, Outcome, Payment, PaymentState, Policy, ProviderOrderNo, Refund,
+    Attempt, AttemptState, Check, CloseState, EndGoal, Event, EventKind, Flow, HoldEnd, Illegal,
+    Late, Money, OrderState, Outcome, Payment, PaymentState, Policy, ProviderOrderNo, Refund,
     RefundReason, Review, Source, Step, Task, Timestamp,
 };
 
@@ -74,7 +74,12 @@ impl Stepping {
             && !self.payment.attempts.iter().any(Attempt::is_live)
     }
 
+    /// A held order ends as paid, cancelled or expired and no other way (rule 10): a customer who
+    /// was refused may try another card until then.
     fn decline(&mut self) {
+        if self.payment.is_held() {
+            return;
+        }
         self.payment.state = PaymentState::Declined { at: self.now };
         self.tell(EventKind::Declined);
     }
@@ -179,7 +184,9 @@ impl Stepping {
     /// An attempt's money was captured: it pays the payment, or it goes back (rules 2 and 6).
     fn captured(&mut self, ordinal: u16, policy: &Policy) {
         match self.payment.state {
-            PaymentState::Open | PaymentState::Ending { .. } => self.pay(ordinal, false),
+            PaymentState::Open | PaymentState::Paused { .. } | PaymentState::Ending { .. } => {
+                self.pay(ordinal, false);
+            }
             PaymentState::Paid { .. } => self.give_back(ordinal, RefundReason::Duplicate, policy),
             PaymentState::Cancelled { .. } => self.late(ordinal, policy.late_after_cancel, policy),
             PaymentState::Expired { .. } | PaymentState::Declined { .. } => {
@@ -194,6 +201,8 @@ impl Stepping {
     }
 
     fn late(&mut self, ordinal: u16, late: Late, policy: &Policy) {
+        // What was kept for the order is sold to others since: its end stands (rule 10).
+        let late = if self.payment.hold.is_some() { Late::Refund } else { late };
         match late {
             Late::Honour => self.pay(ordinal, true),
             Late::Refund => self.give_back(ordinal, RefundReason::Late, policy),
@@ -203,6 +212,7 @@ impl Stepping {
     fn pay(&mut self, ordinal: u16, late: bool) {
         self.payment.state = PaymentState::Paid { ordinal, at: self.now };
         self.tell(EventKind::Paid { ordinal, late });
+        self.end_hold(HoldEnd::Paid);
     }
 
     /// Money that is owed goes back by itself; what the channel's provider would not take is a
@@ -280,15 +290,17 @@ impl Stepping {
     }
 
     pub(crate) fn switch_asked(&mut self, policy: &Policy) -> Result<(), Illegal> {
-        if self.payment.state != PaymentState::Open {
-            return Err(Illegal::Ended(self.payment.status()));
+        match self.payment.state {
+            PaymentState::Open => {}
+            PaymentState::Paused { .. } => return Err(Illegal::Paused),
+            _ => return Err(Illegal::Ended(self.payment.status())),
         }
         self.close_all(|a| matches!(a.state, AttemptState::Presented { .. }), policy)
     }
 
     pub(crate) fn end_asked(&mut self, goal: EndGoal, policy: &Policy) -> Result<(), Illegal> {
         match self.payment.state {
-            PaymentState::Open => {
+            PaymentState::Open | PaymentState::Paused { .. } => {
                 let since = self.now;
                 self.payment.state = PaymentState::Ending { goal, since };
                 self.tell(match goal {
@@ -324,9 +336,17 @@ impl Stepping {
                 let now = self.now;
                 self.refund_fact(ordinal, |r| r.interrupted(now, policy))
             }
-            Task::Expire if self.payment.state == PaymentState::Open => {
-                self.end_asked(EndGoal::Expired, policy)
+            Task::Expire if !matches!(self.payment.state, PaymentState::Ending { .. }) => {
+                if self.payment.may_go_on() {
+                    self.end_asked(EndGoal::Expired, policy)?;
+                }
+                Ok(())
             }
+            Task::Remind => {
+                self.remind_of_expiry();
+                Ok(())
+            }
+            Task::ExtendGrace => self.extend_grace(policy.grace_step),
             Task::FinishEnding => {
                 self.finish_ending();
                 Ok(())
@@ -383,10 +403,12 @@ impl Stepping {
             EndGoal::Cancelled => {
                 self.payment.state = PaymentState::Cancelled { at };
                 self.tell(EventKind::Cancelled);
+                self.end_hold(HoldEnd::Cancelled);
             }
             EndGoal::Expired => {
                 self.payment.state = PaymentState::Expired { at };
                 self.tell(EventKind::Expired);
+                self.end_hold(HoldEnd::Expired);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ChannelId;
+use crate::{ChannelId, Purpose, Timestamp};
 
 /// What the customer pays with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -90,24 +90,6 @@ pub enum Flow {
     Direct,
 }
 
-/// Why the merchant collects.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Purpose {
-    /// A customer at a checkout.
-    #[default]
-    Checkout,
-    /// A subscription's next period.
-    Renewal,
-    /// A balance filled up automatically.
-    TopUp,
-    /// Evergate itself tries a channel: pinned to it, closed at once, given back if it was
-    /// paid after all, and kept out of lists, books and success rates (rule 11).
-    Synthetic,
-}
-
 /// How the merchant ranks the customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -164,6 +146,17 @@ pub struct Terms {
     /// payments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinned: Option<ChannelId>,
+    /// When the merchant wanted the money, such as the day of a renewal: the place in the queue
+    /// of paused work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+    /// When a subscription lapses that this renewal has not paid for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lapses_at: Option<Timestamp>,
+    /// Whether the order must not be kept when nothing takes it, as with tickets that cannot
+    /// wait.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_hold: bool,
 }
 
 impl Terms {

@@ -40,8 +40,8 @@ impl Engine {
         }
         let mut banks = Vec::new();
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
-        for (channel, method) in lanes(&options) {
-            let key = CellKey { channel, method };
+        for (channel, method) in options.lanes() {
+            let key = CellKey { channel: channel.clone(), method };
             let lane = board.lane(&key, now);
             let absences = here.remove(&key).unwrap_or_default();
             match absences.iter().find(|absent| absent.issuer.is_none()) {
@@ -101,16 +101,4 @@ impl Engine {
         };
         self.change_controls(line, |controls, _| controls.drop_absence(id)).await
     }
-}
-
-/// Every method of every channel.
-fn lanes(options: &crate::Options) -> Vec<(ChannelId, Method)> {
-    let of = |channel: &crate::Channel| {
-        let mut methods: Vec<Method> =
-            channel.capabilities.methods.iter().map(|(method, _)| *method).collect();
-        methods.dedup();
-        let id = channel.id.clone();
-        methods.into_iter().map(move |method| (id.clone(), method)).collect::<Vec<_>>()
-    };
-    options.channels.iter().flat_map(of).collect()
 }

@@ -32,7 +32,7 @@ impl Engine {
     /// When no channel takes any of the methods in this currency and amount.
     pub fn suppose(&self, supposed: &Supposed) -> Result<Choice, EngineError> {
         let (options, controls) = (self.options.load(), self.controls.load());
-        let field = field(supposed, &options, self.now())?;
+        let field = field(supposed, &options, &controls, self.now())?;
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = weigh(supposed, &field, &mut board, &controls, self.now());
         drop(board);
@@ -49,7 +49,7 @@ pub fn suppose(
     options: &Options,
     now: Timestamp,
 ) -> Result<Choice, EngineError> {
-    let field = field(supposed, options, now)?;
+    let field = field(supposed, options, &Controls::default(), now)?;
     let plan = weigh(supposed, &field, &mut Board::default(), &Controls::default(), now);
     Ok(choice(reason(&plan), &plan, field))
 }
@@ -57,6 +57,7 @@ pub fn suppose(
 fn field<'o>(
     supposed: &Supposed,
     options: &'o Options,
+    controls: &Controls,
     now: Timestamp,
 ) -> Result<Field<'o>, EngineError> {
     let Supposed { merchant, money, terms, at } = supposed;
@@ -66,7 +67,7 @@ fn field<'o>(
         return Err(error);
     }
     let wish = Wish { id: None, merchant, money: *money, terms, left, at };
-    Ok(Field::of(&wish, options, None))
+    Ok(Field::of(&wish, options, &controls.ladder, None))
 }
 
 fn weigh(

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use domain::{
-    Answer, Ask, Attempt, AttemptState, Blocked, ChannelId, Considered, Fact, Fault, Flow, Illegal,
-    MerchantId, Method, Money, Notice, NoticeKind, Order, OrderNo, Outcome, Payment, PaymentId,
-    PaymentState, ProviderOrderNo, Purpose, RefundRefused, Review, Status, Task, Terms, Timestamp,
+    Answer, Ask, Attempt, AttemptState, Blocked, ChannelId, Considered, Fact, Fault, Flow,
+    HoldRefused, Illegal, MerchantId, Method, Money, Notice, NoticeKind, Order, OrderNo, Outcome,
+    Payment, PaymentId, PaymentState, ProviderOrderNo, Purpose, RefundRefused, Review, Status,
+    Task, Terms, Timestamp,
 };
 use resilience::Candidate;
 use store::{Conflict, RequestRecord, StoreError};
@@ -13,6 +14,7 @@ use store::{Conflict, RequestRecord, StoreError};
 use crate::engine::UnderWay;
 use crate::ledger::{Committed, Draft};
 use crate::options::Ask as Asked;
+use crate::paused::paused_fault;
 use crate::routing::{Next, Route};
 use crate::{Engine, Options};
 
@@ -80,6 +82,9 @@ pub enum EngineError {
         /// The longest, in seconds.
         max_s: u64,
     },
+    /// A purpose that the configuration does not name.
+    #[error("no purpose `{0}` is configured")]
+    NoSuchPurpose(Purpose),
     /// An attempt may not be started now.
     #[error("{0}")]
     Blocked(#[from] Blocked),
@@ -89,6 +94,23 @@ pub enum EngineError {
     /// The payment has ended.
     #[error("the payment has ended as {}", .0.name())]
     Ended(Status),
+    /// The order is not held, or not longer.
+    #[error("{0}")]
+    HoldRefused(#[from] HoldRefused),
+    /// A hold or a pause would last longer than it may.
+    #[error("{what} may last at most {max_s} seconds")]
+    TooLong {
+        /// What would.
+        what: &'static str,
+        /// The longest, in seconds.
+        max_s: u64,
+    },
+    /// What was to end by itself would have ended already.
+    #[error("the end must be in the future")]
+    EndPassed,
+    /// Nothing is set that could be lifted.
+    #[error("nobody has moved this scope; what the policy sets comes up by itself")]
+    NotMoved,
     /// A notification does not fit its attempt (rule 7).
     #[error("the notification does not fit its payment: {0}")]
     Misfit(String),
@@ -126,7 +148,7 @@ impl Engine {
         self.check(&wish)?;
         let now = self.now();
         let options = self.options();
-        let expires_at = now + wish.expires_in.unwrap_or(options.default_expiry);
+        let expires_at = now + self.life(&wish);
         let id = PaymentId::from_uuid(self.parts.entropy.uuid(now));
         let new = Payment::open(
             id,
@@ -141,6 +163,7 @@ impl Engine {
         draft.payment.expiry_fixed = wish.expires_in.is_some();
         draft.request = key.as_ref().map(|k| record(&wish.merchant, k, id, None, now));
         let (draft, call) = self.with_next_attempt(draft, 1, None, deadline, now);
+        let draft = self.kept_if_nothing_takes_it(draft, now);
         let under_way = UnderWay::new(self, id);
         match self.commit(draft, 0, None, now).await? {
             Committed::Done(payment) => {
@@ -160,15 +183,25 @@ impl Engine {
 
     fn check(&self, wish: &NewPayment) -> Result<(), EngineError> {
         let options = self.options.load();
-        let (min, max) = options.expiry_range;
+        if !options.knows(wish.terms.purpose) {
+            return Err(EngineError::NoSuchPurpose(wish.terms.purpose));
+        }
+        let (min, mut max) = options.expiry_range;
+        if wish.terms.purpose.is_by_itself() {
+            // Nobody waits in front of a screen: the merchant's deadline may be days away.
+            max = max.max(options.degradation.paused_max);
+        }
         match wish.expires_in {
             Some(asked) if asked < min || asked > max => {
                 return Err(EngineError::Expiry { min_s: min.as_secs(), max_s: max.as_secs() });
             }
             _ => {}
         }
-        let left = wish.expires_in.unwrap_or(options.default_expiry);
-        no_channel(&wish.terms, wish.money, left, &options).map_or(Ok(()), Err)
+        no_channel(&wish.terms, wish.money, self.life(wish), &options).map_or(Ok(()), Err)
+    }
+
+    fn life(&self, wish: &NewPayment) -> Duration {
+        wish.expires_in.unwrap_or(self.options.load().default_expiry)
     }
 
     /// The payment that an earlier, equal request made.
@@ -211,9 +244,13 @@ impl Engine {
         let payment = self.payment(merchant, id).await?;
         if let Some(method) = method
             && !payment.terms.methods.contains(&method)
+            && !self.offer(&payment).lends(method)
         {
             let why = "; the payment does not allow it".to_owned();
             return Err(EngineError::NoChannel { method, money: payment.money, why });
+        }
+        if self.gate(&payment).is_some() {
+            return self.pause_payment(id).await;
         }
         self.quiet(id).await;
         let _under_way = UnderWay::new(self, id);
@@ -227,7 +264,7 @@ impl Engine {
         let payment = self
             .change(id, None, |current, now| {
                 current.may_attempt(Flow::Presented, now)?;
-                let draft = Draft { payment: current.clone(), events: vec![], request: None };
+                let draft = Draft::unchanged(current);
                 let (draft, next) = self.with_next_attempt(draft, since, method, deadline, now);
                 call = next;
                 Ok((draft.payment != *current).then_some(draft))
@@ -401,6 +438,9 @@ impl Engine {
         deadline: Timestamp,
         now: Timestamp,
     ) -> (Draft, Option<u16>) {
+        if self.gate(&draft.payment).is_some() {
+            return (self.paused_draft(draft, now), None);
+        }
         let options = self.options.load();
         let tries = draft.payment.attempts.len() + 1 - usize::from(since);
         let open = draft.payment.may_attempt(Flow::Presented, now).is_ok();
@@ -446,8 +486,14 @@ impl Engine {
         let options = self.options();
         while let Some(ordinal) = call {
             let Some(attempt) = payment.attempt(ordinal) else { break };
-            let answer = self.call_create(&payment, attempt).await;
-            let Answer::Create(outcome) = answer else { break };
+            let outcome = match self.gate(&payment) {
+                // The pause was faster than the call: nothing is sent (rule 9).
+                Some(gate) => Outcome::Unavailable(paused_fault(&gate)),
+                None => match self.call_create(&payment, attempt).await {
+                    Answer::Create(outcome) => outcome,
+                    _ => break,
+                },
+            };
             call = None;
             payment = self
                 .change(payment.id, None, |current, now| {
@@ -456,7 +502,10 @@ impl Engine {
                     let (draft, next) = self.with_next_attempt(draft, since, only, deadline, now);
                     let draft = match next {
                         Some(_) => draft,
-                        None => no_route_left(draft, now, &options.policy),
+                        None => {
+                            let draft = no_route_left(draft, now, &options.policy);
+                            self.kept_if_nothing_takes_it(draft, now)
+                        }
                     };
                     call = next;
                     Ok(Some(draft))
@@ -600,6 +649,7 @@ fn soonest_close(payment: &Payment, now: Timestamp) -> Option<Task> {
 pub(crate) fn illegal(error: Illegal) -> EngineError {
     match error {
         Illegal::Ended(status) => EngineError::Ended(status),
+        Illegal::Paused => EngineError::Blocked(Blocked::Paused),
         Illegal::NoAttempt(_) | Illegal::NoRefund(_) => EngineError::NotFound,
         Illegal::WrongAmount { .. } => EngineError::Misfit(error.to_string()),
     }
@@ -622,8 +672,8 @@ pub(crate) fn order(payment: &Payment, attempt: &Attempt) -> Order {
         token: terms.token.clone(),
         off_session: match terms.purpose {
             Purpose::Checkout => false,
-            Purpose::Renewal | Purpose::TopUp => true,
-            Purpose::Synthetic => terms.token.is_some(),
+            Purpose::Renewal | Purpose::TopUp | Purpose::Instalment => true,
+            Purpose::Synthetic | Purpose::Named(_) => terms.token.is_some(),
         },
         sent_at: attempt.sent_at,
     }

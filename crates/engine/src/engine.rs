@@ -7,11 +7,13 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use domain::{
     ChannelId, Controls, Event, MerchantId, Method, Override, Payment, PaymentId, Share, Timestamp,
 };
-use resilience::{Board, Series, Settings};
+use resilience::{Board, LadderPolicy, Series, Settings};
 use store::{AuditLine, Store, StoreError};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, broadcast, watch};
 
 use crate::health::Journal;
+use crate::holds::Rounds;
+use crate::ladder::{Sighted, remembered};
 use crate::preferences::scope;
 use crate::{Caller, Clock, EngineError, Entropy, Options, Render};
 
@@ -31,6 +33,9 @@ pub struct Parts {
     /// Names this process in leases; unique among running processes.
     pub owner: String,
 }
+
+/// Commits that a listener may be behind.
+const COMMITS_KEPT: usize = 1_024;
 
 struct Tried {
     options: Arc<Options>,
@@ -60,6 +65,12 @@ pub struct Engine {
     pub(crate) work: Notify,
     /// Told whenever a commit made a message to a merchant.
     pub(crate) messages: Notify,
+    /// Told of every commit of this process.
+    pub(crate) commits: broadcast::Sender<PaymentId>,
+    /// What customers may know of methods, and a count of its changes.
+    pub(crate) sight: watch::Sender<Arc<Sighted>>,
+    pub(crate) ladder: Mutex<LadderPolicy>,
+    pub(crate) rounds: Mutex<Rounds>,
 }
 
 impl Engine {
@@ -78,6 +89,10 @@ impl Engine {
             under_way: Mutex::new(HashMap::new()),
             work: Notify::new(),
             messages: Notify::new(),
+            commits: broadcast::channel(COMMITS_KEPT).0,
+            sight: watch::channel(Arc::default()).0,
+            ladder: Mutex::default(),
+            rounds: Mutex::default(),
         };
         engine.set_headroom();
         engine
@@ -88,7 +103,10 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read.
     pub async fn start(&self) -> Result<(), StoreError> {
-        self.controls.store(Arc::new(self.parts.store.controls().await?));
+        let controls = self.parts.store.controls().await?;
+        *self.ladder.lock().unwrap_or_else(PoisonError::into_inner) = remembered(&controls);
+        self.controls.store(Arc::new(controls));
+        self.look_around();
         Ok(())
     }
 
@@ -156,6 +174,11 @@ impl Engine {
         self.messages.notified().await;
     }
 
+    /// Every commit of this process, as it happens. Whoever is slow misses some, and is told so.
+    pub fn commits(&self) -> broadcast::Receiver<PaymentId> {
+        self.commits.subscribe()
+    }
+
     /// Takes a channel, or one method of it, out of service.
     ///
     /// # Errors
@@ -211,6 +234,7 @@ impl Engine {
                 let next = Arc::new(next);
                 self.controls.store(Arc::clone(&next));
                 self.tell_news();
+                self.look_around();
                 return Ok(next);
             }
         }

@@ -178,6 +178,7 @@ impl Engine {
         if hangs {
             self.beat.notify_waiters();
         }
+        self.look_around();
     }
 
     /// Cells that changed their state, newest last.

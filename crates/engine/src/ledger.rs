@@ -25,6 +25,11 @@ impl Draft {
         Draft { payment: step.payment, events: step.events, request: None }
     }
 
+    /// A payment as it is, to be taken further.
+    pub(crate) fn unchanged(payment: &Payment) -> Draft {
+        Draft { payment: payment.clone(), events: Vec::new(), request: None }
+    }
+
     /// Takes another step of the same payment into this commit.
     pub(crate) fn then(mut self, step: domain::Step) -> Draft {
         self.payment = step.payment;
@@ -79,6 +84,8 @@ impl Engine {
         if told {
             self.messages.notify_one();
         }
+        // Nobody listening is no mistake.
+        let _ = self.commits.send(payment.id);
         for kind in &kinds {
             count(mark(kind), &payment);
             self.told(&payment, kind);
@@ -156,6 +163,13 @@ fn mark(kind: &EventKind) -> (&'static str, Option<u16>) {
         EventKind::ExpiryBegan => ("expiry_began", None),
         EventKind::Cancelled => ("cancelled", None),
         EventKind::Expired => ("expired", None),
+        EventKind::Held { .. } => ("held", None),
+        EventKind::HoldExtended { .. } => ("hold_extended", None),
+        EventKind::HoldReleased { .. } => ("hold_released", None),
+        EventKind::Reminded { .. } => ("reminded", None),
+        EventKind::Kept { .. } => ("paused", None),
+        EventKind::WorkReleased => ("resumed", None),
+        EventKind::GraceExtended { .. } => ("grace_extended", None),
         EventKind::RefundRequested { .. } => ("refund_requested", None),
         EventKind::RefundUnknown { .. } => ("refund_unknown", None),
         EventKind::RefundSucceeded { .. } => ("refund_succeeded", None),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ChannelId, Flow, Method, Money, Policy};
+use domain::{ChannelId, Flow, Method, Money, Policy, Purpose, PurposeName};
 use providers::{Capabilities, Unfit};
-use resilience::Guide;
+use resilience::{Guide, LadderSettings};
 
 /// A channel as the engine sees it; the order of the list is the merchant's ranking.
 #[derive(Clone, Debug)]
@@ -39,6 +39,46 @@ pub struct Options {
     pub default_expiry: Duration,
     /// The shortest and longest life that a merchant may ask for.
     pub expiry_range: (Duration, Duration),
+    /// What to do when payment cannot be taken.
+    pub degradation: Degradation,
+}
+
+/// How far the ladder goes by itself, and how long orders and paused work are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Degradation {
+    /// When the policy moves the ladder.
+    pub ladder: LadderSettings,
+    /// The purposes that the merchant has named beside those that every merchant has. Others
+    /// are refused: a name with a slip in it would escape the pause of what was meant.
+    pub purposes: Vec<PurposeName>,
+    /// How long an order is held.
+    pub hold_for: Duration,
+    /// The longest that a hold may become, from its beginning.
+    pub hold_max: Duration,
+    /// How long paused work is kept when the merchant sets no deadline.
+    pub paused_for: Duration,
+    /// The furthest deadline that a merchant may set for what is charged without the customer.
+    pub paused_max: Duration,
+    /// The longest pause that may be asked for at once.
+    pub pause_max: Duration,
+    /// Paused payments that are released a second after a pause, at most.
+    pub release_per_second: f64,
+}
+
+impl Default for Degradation {
+    fn default() -> Self {
+        let hours = |n: u64| Duration::from_secs(n * 3600);
+        Degradation {
+            ladder: LadderSettings::default(),
+            purposes: Vec::new(),
+            hold_for: hours(24),
+            hold_max: hours(7 * 24),
+            paused_for: hours(72),
+            paused_max: hours(30 * 24),
+            pause_max: hours(7 * 24),
+            release_per_second: 5.0,
+        }
+    }
 }
 
 impl Options {
@@ -57,12 +97,31 @@ impl Options {
             tries_per_request: 4,
             default_expiry: Duration::from_secs(15 * 60),
             expiry_range: (Duration::from_secs(60), Duration::from_secs(24 * 3600)),
+            degradation: Degradation::default(),
+        }
+    }
+
+    /// Whether payments may be made for this purpose.
+    pub(crate) fn knows(&self, purpose: Purpose) -> bool {
+        match purpose {
+            Purpose::Named(name) => self.degradation.purposes.contains(&name),
+            _ => true,
         }
     }
 
     /// The channel of this name.
     pub fn channel(&self, id: &ChannelId) -> Option<&Channel> {
         self.channels.iter().find(|c| c.id == *id)
+    }
+
+    /// Every method of every channel, in the merchant's ranking.
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = (&ChannelId, Method)> {
+        self.channels.iter().flat_map(|channel| {
+            let mut methods: Vec<Method> =
+                channel.capabilities.methods.iter().map(|(method, _)| *method).collect();
+            methods.dedup();
+            methods.into_iter().map(move |method| (&channel.id, method))
+        })
     }
 
     /// Why no channel takes this, if none does; channels without the method have nothing to say.

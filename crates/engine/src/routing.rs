@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use domain::{
-    Choice, Considered, Flow, MerchantId, Method, Money, Payment, PaymentId, RuleNote, Terms,
-    Timestamp,
+    ChannelId, Choice, Considered, Descent, Flow, Ladder, MerchantId, Method, Money, Passage,
+    Payment, PaymentId, RuleNote, Terms, Timestamp,
 };
 use providers::Unfit;
 use resilience::{
@@ -67,8 +67,9 @@ impl Engine {
         only: Option<Method>,
         now: Timestamp,
     ) -> Next {
-        let wish = Wish::of(payment, now);
-        let field = Field::of(&wish, options, only);
+        let wish = Wish::of(payment, options, now);
+        let controls = self.controls.load();
+        let field = Field::of(&wish, options, &controls.ladder, only);
         count(&field.notes);
         let tried: Vec<Candidate> = payment
             .attempts
@@ -77,7 +78,6 @@ impl Engine {
             .map(|a| Candidate { channel: a.channel.clone(), method: a.method })
             .collect();
         let dice = self.parts.entropy.dice();
-        let controls = self.controls.load();
         let issuer = self.issuer_of(payment);
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
         let occasion = Occasion { issuer, dice, ..field.occasion(now) };
@@ -125,10 +125,23 @@ pub(crate) struct Wish<'a> {
 }
 
 impl Wish<'_> {
-    fn of(payment: &Payment, at: Timestamp) -> Wish<'_> {
+    fn of<'p>(payment: &'p Payment, options: &Options, at: Timestamp) -> Wish<'p> {
         let Payment { id, merchant, money, terms, .. } = payment;
         let left = payment.expires_at.since(at);
+        // Its customer is here now: a code is for the present visit, the order is kept for days.
+        let left = if payment.is_held() { left.min(options.default_expiry) } else { left };
         Wish { id: Some(*id), merchant: Some(merchant), money: *money, terms, left, at }
+    }
+
+    /// Who has led payments like this one away from a method of a channel.
+    fn is_led_away<'l>(
+        &self,
+        ladder: &'l Ladder,
+        channel: &ChannelId,
+        method: Method,
+    ) -> Option<&'l Descent> {
+        let channel = Some(channel);
+        ladder.bars(&Passage { method, channel, purpose: self.terms.purpose }, self.at)
     }
 
     fn facts<'f>(&'f self, method: Method, guide: &'f Guide) -> Facts<'f> {
@@ -165,10 +178,20 @@ pub(crate) struct Field<'o> {
 }
 
 impl<'o> Field<'o> {
-    pub(crate) fn of(wish: &Wish<'_>, options: &'o Options, only: Option<Method>) -> Field<'o> {
+    /// `only` narrows it to one method, which need not be among those of the payment: whoever
+    /// asks has made sure that it may be offered.
+    pub(crate) fn of(
+        wish: &Wish<'_>,
+        options: &'o Options,
+        ladder: &Ladder,
+        only: Option<Method>,
+    ) -> Field<'o> {
         let mut field = Field::default();
         let guide = &*options.guide;
-        let methods = wish.terms.methods.iter().filter(|m| only.is_none_or(|o| o == **m));
+        let methods = match &only {
+            Some(only) => std::slice::from_ref(only),
+            None => wish.terms.methods.as_slice(),
+        };
         for &method in methods {
             let flow: Flow = wish.terms.flow(method);
             let ask = Ask { method, flow, money: wish.money, left: wish.left };
@@ -176,6 +199,10 @@ impl<'o> Field<'o> {
                 .then(|| guide.rules.judge(&wish.facts(method, guide), wish.id));
             for channel in &options.channels {
                 match channel.fit(ask) {
+                    Fit::Fits(_) if wish.is_led_away(ladder, &channel.id, method).is_some() => {
+                        let led = wish.is_led_away(ladder, &channel.id, method);
+                        field.unfit.extend(led.map(|descent| led_away(channel, method, descent)));
+                    }
                     Fit::Fits(life) => {
                         field.lives.push(life);
                         field.add(wish, guide, channel, method, ruling.as_ref());
@@ -269,6 +296,12 @@ pub(crate) fn choice(reason: String, plan: &Plan, field: Field<'_>) -> Choice {
     let order = plan.order.iter().take(Choice::KEPT).map(considered).collect();
     let excluded = plan.excluded.iter().map(considered).chain(field.unfit).collect();
     Choice { reason, excluded, order, rules: field.notes }
+}
+
+fn led_away(channel: &Channel, method: Method, descent: &Descent) -> Considered {
+    let Descent { reach, level, reason, .. } = descent;
+    let why = format!("led away: {reach} is at level {level} ({reason})");
+    Considered::plain(channel.id.clone(), method, why)
 }
 
 fn unfit(channel: &Channel, method: Method, why: Unfit) -> Considered {

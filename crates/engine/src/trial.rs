@@ -188,5 +188,8 @@ fn terms(trial: &Trial) -> Terms {
         token: trial.token.clone(),
         metadata: Default::default(),
         pinned: Some(trial.channel.clone()),
+        due_at: None,
+        lapses_at: None,
+        no_hold: true,
     }
 }

@@ -57,7 +57,7 @@ impl Engine {
     /// Gives a claim back that found nothing due, by a commit over the version that it was
     /// decided from: work that somebody else has caused meanwhile keeps its time (rule 17).
     async fn give_back(&self, id: PaymentId, claim: &Claim) -> Result<(), EngineError> {
-        match self.change(id, Some(claim), |current, _| Ok(Some(unchanged(current)))).await {
+        match self.change(id, Some(claim), |current, _| Ok(Some(Draft::unchanged(current)))).await {
             Ok(_) | Err(EngineError::Busy) => Ok(()),
             Err(error) => Err(error),
         }
@@ -75,7 +75,7 @@ impl Engine {
         match task {
             Task::Query(ordinal) | Task::Close(ordinal) => {
                 let Some(attempt) = payment.attempt(ordinal) else { return Ok(payment) };
-                let op = question(attempt, &payment, task);
+                let op = self.question(attempt, &payment, task);
                 let until = until.min(self.now() + self.timeout(&attempt.channel));
                 let answer =
                     self.call(&payment, (&attempt.channel, attempt.method), &op, until).await;
@@ -113,7 +113,7 @@ impl Engine {
                 metrics::counter!("evergate_calls_recovered_total").increment(1);
                 self.elapse(&payment, task, claim, &options.policy).await
             }
-            Task::Expire | Task::FinishEnding | Task::Review => {
+            Task::Expire | Task::FinishEnding | Task::Review | Task::Remind | Task::ExtendGrace => {
                 self.elapse(&payment, task, claim, &options.policy).await
             }
         }
@@ -133,7 +133,7 @@ impl Engine {
                 Ok(Some(Draft::of(step)))
             }
             // Keeps the claim's promise to be given back, and changes nothing.
-            _ if claim.is_some() => Ok(Some(unchanged(current))),
+            _ if claim.is_some() => Ok(Some(Draft::unchanged(current))),
             _ => Ok(None),
         })
         .await
@@ -156,7 +156,7 @@ impl Engine {
                     let fact = if stale { outdated(fact) } else { fact.clone() };
                     self.applied(current, fact, now, &options.policy)?
                 }
-                None => unchanged(current),
+                None => Draft::unchanged(current),
             };
             Ok((claim.is_some() || draft.payment != *current).then_some(draft))
         })
@@ -231,6 +231,17 @@ impl Engine {
         answer
     }
 
+    fn question(&self, attempt: &Attempt, payment: &Payment, task: Task) -> Operation {
+        let mut order = order_ref(attempt, payment);
+        // Where a call of ours takes the money, a pause keeps it from being taken (rule 9).
+        order.wanted &= self.gate(payment).is_none();
+        match task {
+            Task::Close(_) if attempt.is_shown() => Operation::Close(order, CloseWhy::Shown),
+            Task::Close(_) => Operation::Close(order, CloseWhy::Orphan),
+            _ => Operation::Query(order),
+        }
+    }
+
     fn timeout(&self, channel: &ChannelId) -> std::time::Duration {
         let options = self.options.load();
         options.channel(channel).map_or(options.lease, |c| c.call_timeout)
@@ -263,19 +274,6 @@ fn outdated(fact: &Fact) -> Fact {
             Fact::RefundLearned { refund: *refund, outcome: Outcome::Unknown(fault()) }
         }
         fact => fact.clone(),
-    }
-}
-
-fn unchanged(payment: &Payment) -> Draft {
-    Draft { payment: payment.clone(), events: Vec::new(), request: None }
-}
-
-fn question(attempt: &Attempt, payment: &Payment, task: Task) -> Operation {
-    let order = order_ref(attempt, payment);
-    match task {
-        Task::Close(_) if attempt.is_shown() => Operation::Close(order, CloseWhy::Shown),
-        Task::Close(_) => Operation::Close(order, CloseWhy::Orphan),
-        _ => Operation::Query(order),
     }
 }
 

@@ -85,6 +85,16 @@ impl LadderPolicy {
         self.rungs.get(reach).map_or(Level::Normal, |rung| rung.level)
     }
 
+    /// Every scope that is not at the top.
+    pub fn levels(&self) -> impl Iterator<Item = (&Reach, Level)> {
+        self.rungs.iter().map(|(r, rung)| (r, rung.level)).filter(|(_, l)| *l > Level::Normal)
+    }
+
+    /// Why a scope is where it is, in a few words.
+    pub fn why(&self, reach: &Reach) -> String {
+        why(reach, self.level(reach))
+    }
+
     /// Looks at what is in service, and says what moves. To be called at least every second;
     /// a clock that went back only makes it wait.
     pub fn look(

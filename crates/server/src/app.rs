@@ -26,8 +26,8 @@ use crate::options::ServerOptions;
 use crate::pipeline::{self, Gate};
 use crate::problem::{Problem, kinds};
 use crate::{
-    bank, channels, config_api, console, docs, messages, notifications, payments, refunds, route,
-    signals, spec, system,
+    bank, channels, config_api, console, docs, ladder, messages, notifications, payments, refunds,
+    route, signals, spec, system,
 };
 
 /// What the server is built from.
@@ -93,6 +93,13 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(route::explain))
         .routes(routes!(route::decide))
         .routes(routes!(channels::audit))
+        .routes(routes!(ladder::show))
+        .routes(routes!(ladder::shift))
+        .routes(routes!(ladder::lift))
+        .routes(routes!(ladder::pause))
+        .routes(routes!(ladder::resume))
+        .routes(routes!(ladder::hold))
+        .routes(routes!(ladder::extend))
         .routes(routes!(signals::signals))
         .routes(routes!(signals::list, signals::plan))
         .routes(routes!(signals::remove))

@@ -20,7 +20,7 @@ use crate::problem::{Problem, ProblemDocument};
 use crate::time::{parse_rfc3339, rfc3339};
 use crate::view::MethodName;
 
-const REASON: Text = Text {
+pub(crate) const REASON: Text = Text {
     max: 200,
     allowed: |c| !c.is_control(),
     rule: "must be 1 to 200 characters without control characters",

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use domain::{Currency, Device, Locale, MerchantId, Method, Money, OrderNo, Purpose, Terms, Tier};
+use domain::{
+    Currency, Device, Locale, MerchantId, Method, Money, OrderNo, Purpose, Terms, Tier, Timestamp,
+};
 use engine::NewPayment;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -13,7 +15,8 @@ use utoipa::ToSchema;
 use crate::body::kind;
 use crate::fields::{Fields, Text};
 use crate::problem::{Mistake, Problem};
-use crate::view::{DeviceName, LocaleName, MethodName, PurposeName, TierName};
+use crate::time::parse_rfc3339;
+use crate::view::{DeviceName, LocaleName, MethodName, TierName};
 
 /// A wish to collect.
 #[derive(ToSchema)]
@@ -40,8 +43,10 @@ pub(crate) struct CreatePayment {
     /// The methods that the customer may pay with, the preferred one first; all when absent.
     #[schema(min_items = 1, max_items = 6, example = json!(["alipay", "wechat_pay"]))]
     pub(crate) methods: Option<Vec<MethodName>>,
-    /// Why you collect; `checkout` when absent.
-    pub(crate) purpose: Option<PurposeName>,
+    /// Why you collect: `checkout` (when absent), `renewal`, `top_up`, `instalment`, or a name of
+    /// your own. Each can be paused by itself.
+    #[schema(min_length = 1, max_length = 24, pattern = "^[a-z][a-z0-9_]*$", example = "checkout")]
+    pub(crate) purpose: Option<String>,
     /// How you rank the customer; `standard` when absent.
     pub(crate) tier: Option<TierName>,
     /// What the customer sees on the provider's page; the order number when absent.
@@ -82,6 +87,16 @@ pub(crate) struct CreatePayment {
     /// How long the payment lives, in seconds; the server's default when absent.
     #[schema(minimum = 1, maximum = 31_536_000, example = 900)]
     pub(crate) expires_in_s: Option<i64>,
+    /// When the money is due, such as a renewal's day; now when absent. While the purpose is
+    /// paused, what is due longest is charged first afterwards.
+    #[schema(format = DateTime)]
+    pub(crate) due_at: Option<String>,
+    /// When the subscription lapses that this renewal pays for; `due_at` when absent. While
+    /// renewals are paused you are told to let it live on (`subscription.grace_extended`).
+    #[schema(format = DateTime)]
+    pub(crate) lapses_at: Option<String>,
+    /// Whether the order may be kept for the customer when nothing takes it; true when absent.
+    pub(crate) hold: Option<bool>,
     /// Your own notes, handed back unchanged: at most 20, names of 40 and values of 500
     /// characters.
     pub(crate) metadata: Option<BTreeMap<String, String>>,
@@ -119,6 +134,9 @@ const FIELDS: &[&str] = &[
     "device",
     "token",
     "expires_in_s",
+    "due_at",
+    "lapses_at",
+    "hold",
     "metadata",
 ];
 
@@ -165,9 +183,16 @@ const TOKEN: Text = Text {
     fix: "send the provider's id of the saved instrument; never a card number",
 };
 
-/// The purposes that a request may name.
-pub(crate) const PURPOSES: &[(&str, Purpose)] =
-    &[("checkout", Purpose::Checkout), ("renewal", Purpose::Renewal), ("top_up", Purpose::TopUp)];
+/// The purpose that a request names.
+pub(crate) fn purpose(fields: &mut Fields<'_>) -> Purpose {
+    const FIX: &str = "send checkout, renewal, top_up, instalment, or a name of your own";
+    let purpose = fields.parsed("purpose", FIX).unwrap_or_default();
+    if purpose == Purpose::Synthetic {
+        fields.mistake("purpose", "must not be synthetic", FIX);
+    }
+    purpose
+}
+
 /// The tiers.
 pub(crate) const TIERS: &[(&str, Tier)] = &[("standard", Tier::Standard), ("vip", Tier::Vip)];
 /// The languages.
@@ -253,7 +278,7 @@ fn terms(fields: &mut Fields<'_>, order: Option<&OrderNo>) -> Terms {
     }
     Terms {
         methods,
-        purpose: fields.one_of("purpose", PURPOSES).unwrap_or_default(),
+        purpose: purpose(fields),
         tier: fields.one_of("tier", TIERS).unwrap_or_default(),
         subject,
         issuer: fields.text("issuer", &ISSUER),
@@ -266,7 +291,19 @@ fn terms(fields: &mut Fields<'_>, order: Option<&OrderNo>) -> Terms {
         token: fields.text("token", &TOKEN),
         metadata: metadata(fields),
         pinned: None,
+        due_at: time(fields, "due_at"),
+        lapses_at: time(fields, "lapses_at"),
+        no_hold: fields.boolean("hold", "send true or false") == Some(false),
     }
+}
+
+fn time(fields: &mut Fields<'_>, name: &str) -> Option<Timestamp> {
+    let time = parse_rfc3339(fields.string(name)?);
+    if time.is_none() {
+        let rule = "must be a time in RFC 3339";
+        fields.mistake(name, rule, "send 2026-11-24T12:00:00+08:00, for example");
+    }
+    time
 }
 
 pub(crate) fn methods(fields: &mut Fields<'_>) -> Option<Vec<Method>> {

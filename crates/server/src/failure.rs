@@ -1,6 +1,6 @@
 //! What the engine's and the store's refusals mean to a client.
 
-use domain::{Blocked, RefundRefused};
+use domain::{Blocked, HoldRefused, RefundRefused};
 use engine::EngineError;
 use store::StoreError;
 
@@ -26,6 +26,11 @@ impl From<EngineError> for Problem {
                 "no channel takes this method, currency and amount",
                 "see GET /v1/channels for what this server takes",
             ),
+            EngineError::NoSuchPurpose(_) => Problem::new(&kinds::INVALID_REQUEST, detail).at(
+                "purpose",
+                "must be checkout, renewal, top_up, instalment, or a configured name",
+                "name it under purposes in the section [degradation] of the configuration",
+            ),
             EngineError::Expiry { min_s, max_s } => Problem::new(&kinds::INVALID_REQUEST, detail)
                 .at(
                     "expires_in_s",
@@ -35,6 +40,18 @@ impl From<EngineError> for Problem {
             EngineError::Blocked(blocked) => of_blocked(blocked, detail),
             EngineError::RefundRefused(refused) => of_refused(refused, detail),
             EngineError::Ended(_) => Problem::new(&kinds::PAYMENT_ENDED, detail),
+            EngineError::HoldRefused(refused) => of_hold(refused, detail),
+            EngineError::TooLong { max_s, .. } => Problem::new(&kinds::INVALID_REQUEST, detail).at(
+                "until",
+                format!("must be within {max_s} seconds"),
+                "send an earlier end",
+            ),
+            EngineError::EndPassed => Problem::new(&kinds::INVALID_REQUEST, detail).at(
+                "until",
+                "must be in the future",
+                "send a later end, or for_s instead",
+            ),
+            EngineError::NotMoved => Problem::new(&kinds::WRONG_STATE, detail),
             EngineError::Misfit(_) => Problem::new(&kinds::INVALID_REQUEST, detail),
             EngineError::NoSuchChannel => Problem::new(&kinds::CHANNEL_NOT_FOUND, detail),
             EngineError::NoSuchMaintenance => Problem::new(&kinds::NOT_FOUND, detail),
@@ -53,8 +70,23 @@ fn of_blocked(blocked: Blocked, detail: String) -> Problem {
         Blocked::InFlight(_) | Blocked::StillShown(_) => {
             Problem::new(&kinds::PAYMENT_BUSY, detail).retry_after(2)
         }
+        Blocked::Paused => Problem::new(&kinds::FEATURE_PAUSED, detail),
         Blocked::Unsettled(_) => Problem::new(&kinds::BEING_CONFIRMED, detail),
         Blocked::TooMany => Problem::new(&kinds::TOO_MANY, detail),
+    }
+}
+
+fn of_hold(refused: HoldRefused, detail: String) -> Problem {
+    match refused {
+        HoldRefused::NotOpen | HoldRefused::Expired => Problem::new(&kinds::PAYMENT_ENDED, detail),
+        HoldRefused::Unwanted | HoldRefused::NotHeld | HoldRefused::Direct => {
+            Problem::new(&kinds::WRONG_STATE, detail)
+        }
+        HoldRefused::Sooner => Problem::new(&kinds::INVALID_REQUEST, detail).at(
+            "until",
+            "must be later than the present end",
+            "see hold.until of the payment",
+        ),
     }
 }
 

@@ -125,6 +125,17 @@ impl<'a> Fields<'a> {
         None
     }
 
+    /// Yes or no.
+    pub(crate) fn boolean(&mut self, name: &str, fix: &str) -> Option<bool> {
+        match self.value(name)? {
+            Value::Bool(value) => Some(*value),
+            other => {
+                self.mistake(name, format!("must be true or false, not {}", kind(other)), fix);
+                None
+            }
+        }
+    }
+
     /// The value of a result, or its rule noted.
     pub(crate) fn note<T>(
         &mut self,

@@ -27,6 +27,7 @@ mod failure;
 mod fields;
 mod health_metrics;
 mod idle;
+mod ladder;
 mod listing;
 mod messages;
 mod notice;

@@ -16,6 +16,14 @@ pub(crate) fn of(payment: &Payment) -> Option<Notice> {
             "暂时无法支付，请稍后重试或更换支付方式",
             "Payment is not possible at the moment, please try again soon or use another method",
         )),
+        Status::Held => Some(notice(
+            "订单已为您保留，支付恢复后可通过订单链接继续支付",
+            "Your order is kept: pay it later through its link",
+        )),
+        Status::Paused => Some(notice(
+            "扣款功能暂停中，恢复后将自动处理，期间不会扣款",
+            "Charges are paused: this one follows later, and nothing is charged meanwhile",
+        )),
         Status::Declined => Some(notice(
             "支付未成功，请更换支付方式",
             "The payment was declined, please use another way to pay",

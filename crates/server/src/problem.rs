@@ -101,6 +101,10 @@ pub mod kinds {
             "A second person has to do this" / "需要由第二个人完成"
             "Whatever moves money by hand takes two people: whoever proposed or sent it may not agree to it. Use another operator's key, or reject the proposal."
             / "人工处理资金需要两个人：提出或发出的人不能自己批准。请使用另一位运维人员的密钥，或撤销该提议。";
+        FEATURE_PAUSED = "feature-paused" 409
+            "The feature is paused" / "该功能已暂停"
+            "Renewals, top-ups or another purpose were paused so that nobody is charged by mistake. What you have sent is kept and goes on by itself when the pause is over; you may cancel it meanwhile. GET /v1/ladder says until when."
+            / "自动续费、充值等功能已被暂停，以免误扣款。您提交的支付单已保留，暂停结束后会自动继续，期间可以取消。GET /v1/ladder 给出暂停的截止时间。";
         CHANNEL_NOT_FOUND = "channel-not-found" 404
             "There is no channel of this name" / "通道不存在"
             "GET /v1/channels lists the channels by their names." / "GET /v1/channels 列出所有通道名称。";

@@ -3,9 +3,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use domain::{
-    Choice, Considered, Locale, MerchantId, Method, Purpose, RuleNote, Terms, Tier, Timestamp,
-};
+use domain::{Choice, Considered, Locale, MerchantId, Method, RuleNote, Terms, Tier, Timestamp};
 use engine::{Options, Supposed};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -19,7 +17,7 @@ use crate::create;
 use crate::fields::Fields;
 use crate::problem::{Problem, ProblemDocument};
 use crate::time::parse_rfc3339;
-use crate::view::{LocaleName, MethodName, PurposeName, TierName};
+use crate::view::{LocaleName, MethodName, TierName};
 
 /// A payment that might be.
 #[derive(ToSchema)]
@@ -39,7 +37,8 @@ pub(crate) struct Question {
     #[schema(min_length = 1, max_length = 40, pattern = r"^[A-Za-z0-9_.\-]+$")]
     issuer: Option<String>,
     /// Why you would collect; `checkout` when absent.
-    purpose: Option<PurposeName>,
+    #[schema(min_length = 1, max_length = 24, pattern = "^[a-z][a-z0-9_]*$")]
+    purpose: Option<String>,
     /// How you rank the customer; `standard` when absent.
     tier: Option<TierName>,
     /// The customer's language; `zh` when absent.
@@ -67,7 +66,7 @@ fn read(object: &Map<String, Value>, caller: &Caller) -> Result<Supposed, Proble
     let terms = Terms {
         methods: create::methods(&mut fields).unwrap_or_else(|| Method::ALL.to_vec()),
         issuer: fields.text("issuer", &create::ISSUER),
-        purpose: fields.one_of("purpose", create::PURPOSES).unwrap_or(Purpose::Checkout),
+        purpose: create::purpose(&mut fields),
         tier: fields.one_of("tier", create::TIERS).unwrap_or(Tier::Standard),
         locale: fields.one_of("locale", create::LOCALES).unwrap_or(Locale::Zh),
         // Which card it is decides nothing.

@@ -21,6 +21,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         (name = "payments", description = "Collect money"),
         (name = "refunds", description = "Give money back"),
         (name = "channels", description = "Channels and their controls"),
+        (name = "ladder", description = "How far customers are led from the ordinary way to pay, and what is paused"),
         (name = "routing", description = "Where a payment would go, and why"),
         (name = "bank", description = "Bank transfers: statements, suspense, payouts"),
         (name = "messages", description = "Webhooks to merchants"),
@@ -47,7 +48,7 @@ pub(crate) fn document(paths: utoipa::openapi::OpenApi) -> Value {
     let mut value = serde_json::to_value(document).unwrap_or_else(|_| json!({}));
     value["webhooks"] = webhooks();
     describe_responses(&mut value["paths"]);
-    for name in STRICT {
+    for name in STRICT.iter().copied() {
         value["components"]["schemas"][name]["additionalProperties"] = Value::Bool(false);
     }
     value
@@ -74,7 +75,7 @@ fn describe_responses(paths: &mut Value) {
 }
 
 /// Bodies in which an unknown field is a mistake.
-const STRICT: [&str; 14] = [
+const STRICT: &[&str] = &[
     "CreatePayment",
     "CreateRefund",
     "NewAttempt",
@@ -89,6 +90,12 @@ const STRICT: [&str; 14] = [
     "ConfigText",
     "ApplyConfig",
     "RollbackConfig",
+    "MoveLevel",
+    "LiftLevel",
+    "PauseFeature",
+    "ResumeFeature",
+    "HoldPayment",
+    "ExtendHold",
 ];
 
 /// What merchants are sent, in the `webhooks` of OpenAPI 3.1.
@@ -103,6 +110,21 @@ fn webhooks() -> Value {
         ("payment.declined", "The customer's side refused."),
         ("payment.cancelled", "The payment ended as you wished, unpaid."),
         ("payment.expired", "The payment ended unpaid because its time was over."),
+        ("payment.held", "The order is kept, to be paid later: keep what it needs in stock."),
+        ("payment.hold_extended", "The order is kept for longer."),
+        (
+            "payment.released",
+            "The order is not kept any more: `hold.ended` says paid, cancelled or expired. Once a \
+             hold.",
+        ),
+        ("payment.reminder", "The customer of a kept order is reminded of it."),
+        ("payment.paused", "Its feature is paused: nothing is charged for it until it goes on."),
+        ("payment.resumed", "Its feature goes on, and so does the payment."),
+        (
+            "subscription.grace_extended",
+            "A paused renewal would let its subscription lapse: let it live on until \
+             `paused.grace_until`.",
+        ),
         ("payment.review", "A person at Evergate's operator looks at it; wait."),
         ("refund.succeeded", "The money went back."),
         ("refund.failed", "The refund ended without effect."),

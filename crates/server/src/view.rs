@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    Attempt, AttemptState, Class, Considered, Device, Flow, Locale, Method, Money, Payment,
-    PaymentState, Presentation, Purpose, Refund, RefundProgress, RefundReason, Review, Tier,
-    TransferTo,
+    Attempt, AttemptState, Class, Considered, Device, Flow, Hold, HoldBy, HoldEnd, Locale, Method,
+    Money, Payment, PaymentState, Presentation, Purpose, Refund, RefundProgress, RefundReason,
+    Review, Tier, TransferTo,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -56,8 +56,9 @@ pub struct PaymentView {
     pub method: Option<&'static str>,
     /// The channel of that attempt.
     pub channel: Option<String>,
-    /// Why the merchant collects.
-    #[schema(value_type = ShownPurposeName)]
+    /// Why the merchant collects: `checkout`, `renewal`, `top_up`, `instalment`, a name of the
+    /// merchant's, or `synthetic`.
+    #[schema(value_type = String, example = "checkout")]
     pub purpose: Purpose,
     /// Whether nobody collects: Evergate tries a channel, and gives back what was paid.
     pub synthetic: bool,
@@ -88,6 +89,10 @@ pub struct PaymentView {
     /// When it ends unpaid.
     #[schema(format = DateTime)]
     pub expires_at: String,
+    /// That its order is or was kept, to be paid later.
+    pub hold: Option<HoldView>,
+    /// While its feature is paused: since when, and what the merchant should know.
+    pub paused: Option<PausedView>,
     /// While a bank transfer is waited for: what has come so far, in minor units.
     pub received_amount: Option<i64>,
     /// While a bank transfer is waited for: what is still to come, in minor units.
@@ -106,6 +111,64 @@ pub struct PaymentView {
     pub refunds: Vec<RefundView>,
     /// The merchant's own notes.
     pub metadata: BTreeMap<String, String>,
+}
+
+/// An order that is kept, to be paid later.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Hold)]
+pub struct HoldView {
+    /// Since when.
+    #[schema(format = DateTime)]
+    pub since: String,
+    /// Until when it can be paid.
+    #[schema(format = DateTime)]
+    pub until: String,
+    /// Whose wish it was: `ladder`, `customer`, `merchant`, or the name of a person.
+    pub by: String,
+    /// How it ended: `paid`, `cancelled` or `expired`; null while it is kept.
+    pub ended: Option<&'static str>,
+}
+
+impl HoldView {
+    fn of(hold: &Hold) -> HoldView {
+        HoldView {
+            since: rfc3339(hold.since),
+            until: rfc3339(hold.until),
+            by: match &hold.by {
+                HoldBy::Ladder => "ladder".to_owned(),
+                HoldBy::Customer => "customer".to_owned(),
+                HoldBy::Merchant => "merchant".to_owned(),
+                HoldBy::Operator(name) => name.clone(),
+            },
+            ended: hold.ended.map(HoldEnd::name),
+        }
+    }
+}
+
+/// A payment that waits until its feature goes on.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Paused)]
+pub struct PausedView {
+    /// Since when.
+    #[schema(format = DateTime)]
+    pub since: String,
+    /// Its place in the queue: what is due longest goes first.
+    #[schema(format = DateTime)]
+    pub due_at: String,
+    /// Until when the subscription behind it is to live on, once it would have lapsed.
+    #[schema(format = DateTime)]
+    pub grace_until: Option<String>,
+}
+
+impl PausedView {
+    fn of(payment: &Payment) -> Option<PausedView> {
+        let PaymentState::Paused { since, grace } = payment.state else { return None };
+        Some(PausedView {
+            since: rfc3339(since),
+            due_at: rfc3339(payment.queued_from().unwrap_or(since)),
+            grace_until: grace.map(rfc3339),
+        })
+    }
 }
 
 /// What the customer needs in order to pay.
@@ -290,6 +353,8 @@ impl PaymentView {
             paid_at: paid_at(payment),
             created_at: rfc3339(payment.created_at),
             expires_at: rfc3339(payment.expires_at),
+            hold: payment.hold.as_ref().map(HoldView::of),
+            paused: PausedView::of(payment),
             received_amount: so_far(payment).map(|(received, _)| received),
             rest_amount: so_far(payment).map(|(_, rest)| rest),
             refunded_amount,
@@ -479,10 +544,6 @@ macro_rules! names {
 names! {
     /// What the customer pays with.
     MethodName: Alipay WechatPay UnionPay Card Paypal BankTransfer;
-    /// Why the merchant collects.
-    PurposeName: Checkout Renewal TopUp;
-    /// Why it is collected: the merchant's purpose, or `synthetic`.
-    ShownPurposeName: Checkout Renewal TopUp Synthetic;
     /// How the merchant ranks the customer.
     TierName: Standard Vip;
     /// The customer's language.

@@ -88,6 +88,14 @@ pub fn spawn(
     tasks.spawn(kept_alive("health", stop.clone(), move || {
         health(Arc::clone(&watched), stopped.clone(), health_beat)
     }));
+    let (stopped, minded) = (stop.clone(), Arc::clone(&engine));
+    tasks.spawn(kept_alive("ladder", stop.clone(), move || {
+        ladder(Arc::clone(&minded), stopped.clone())
+    }));
+    let (stopped, queued, left) = (stop.clone(), Arc::clone(&engine), tasks.clone());
+    tasks.spawn(kept_alive("paused", stop.clone(), move || {
+        paused(Arc::clone(&queued), stopped.clone(), left.clone())
+    }));
     let (stopped, left, limits) = (stop.clone(), tasks.clone(), options.clone());
     tasks.spawn(kept_alive("payments", stop.clone(), move || {
         payments(Arc::clone(&engine), stopped.clone(), left.clone(), limits.clone())
@@ -119,10 +127,66 @@ where
 async fn health(engine: Arc<Engine>, stop: CancellationToken, beat: Duration) {
     while !stop.is_cancelled() {
         engine.watch_health();
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(beat) => {}
+        wait(&stop, beat).await;
+    }
+}
+
+/// How often the ladder is minded.
+const LADDER_BEAT: Duration = Duration::from_millis(250);
+
+/// Moves the ladder with health, holds orders and reminds customers. When the store does not
+/// answer, payments go on with the last known levels.
+async fn ladder(engine: Arc<Engine>, stop: CancellationToken) {
+    let mut backoff = Backoff::default();
+    while !stop.is_cancelled() {
+        let minded = match engine.mind_ladder().await {
+            Ok(()) => engine.go_round().await,
+            failed => failed,
+        };
+        match minded {
+            Ok(()) => {
+                backoff.reset();
+                wait(&stop, LADDER_BEAT).await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the ladder could not be minded");
+                metrics::counter!("evergate_worker_errors_total", "loop" => "ladder").increment(1);
+                backoff.wait(&stop).await;
+            }
         }
+    }
+}
+
+/// Releases paused payments whose feature goes on, as fast as they may go.
+async fn paused(engine: Arc<Engine>, stop: CancellationToken, tasks: TaskTracker) {
+    let mut backoff = Backoff::default();
+    while !stop.is_cancelled() {
+        match engine.releasable().await {
+            Ok(ready) => {
+                backoff.reset();
+                for payment in ready {
+                    let engine = Arc::clone(&engine);
+                    tasks.spawn(async move {
+                        if let Err(error) = engine.release_paused(payment).await {
+                            tracing::warn!(%payment, %error, "paused work was not released");
+                        }
+                    });
+                }
+                wait(&stop, LADDER_BEAT).await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "paused work could not be looked for");
+                metrics::counter!("evergate_worker_errors_total", "loop" => "paused").increment(1);
+                backoff.wait(&stop).await;
+            }
+        }
+    }
+}
+
+async fn wait(stop: &CancellationToken, how_long: Duration) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(how_long) => {}
     }
 }
 
@@ -260,9 +324,6 @@ impl Backoff {
     async fn wait(&mut self, stop: &CancellationToken) {
         let wait = Duration::from_millis(100) * 2_u32.pow(self.0.min(6));
         self.0 += 1;
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(wait) => {}
-        }
+        self::wait(stop, wait).await;
     }
 }

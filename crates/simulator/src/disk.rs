@@ -137,6 +137,20 @@ impl Store for Disk {
         Err(unused())
     }
 
+    async fn queue(
+        &self,
+        except: &[domain::Purpose],
+        limit: usize,
+    ) -> Result<Vec<PaymentId>, StoreError> {
+        self.read().await?;
+        let world = self.shared.world();
+        let rows = world.slots.iter().flat_map(|slot| &slot.rows).map(|row| &row.payment);
+        let meant = rows.filter(|p| !except.contains(&p.terms.purpose));
+        let mut queued: Vec<_> = meant.filter_map(|p| Some((p.queued_from()?, p.id))).collect();
+        queued.sort_unstable();
+        Ok(queued.into_iter().map(|(_, id)| id).take(limit).collect())
+    }
+
     async fn count_by_status(&self) -> Result<Vec<(Status, u64)>, StoreError> {
         Err(unused())
     }
@@ -208,12 +222,12 @@ impl Store for Disk {
         Err(unused())
     }
 
-    async fn audit(&self, _: usize) -> Result<Vec<AuditLine>, StoreError> {
-        Ok(Vec::new())
+    async fn note(&self, _: AuditLine) -> Result<(), StoreError> {
+        Ok(())
     }
 
-    async fn note(&self, _: AuditLine) -> Result<(), StoreError> {
-        Err(unused())
+    async fn audit(&self, _: usize) -> Result<Vec<AuditLine>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn audit_page(&self, _: &AuditFilter) -> Result<Vec<(u64, AuditLine)>, StoreError> {

@@ -247,6 +247,9 @@ impl World {
                 token: client.token.then(|| "card".to_owned()),
                 metadata: BTreeMap::new(),
                 pinned: None,
+                due_at: None,
+                lapses_at: None,
+                no_hold: false,
             },
             expires_in: client.expires_in_s.map(Duration::from_secs),
         })

@@ -26,7 +26,7 @@ impl World {
 
     /// Rule 17: a final state or a person's queue, within the bound.
     fn check_ended_well(&mut self, idx: usize, payment: &Payment) {
-        let open = matches!(payment.state, PaymentState::Open | PaymentState::Ending { .. });
+        let open = payment.may_go_on();
         let attempt = payment.attempts.iter().find(|a| is_live(a)).map(|a| a.ordinal);
         let refund = payment.refunds.iter().find(|r| {
             !matches!(r.progress, RefundProgress::Succeeded { .. } | RefundProgress::Failed { .. })

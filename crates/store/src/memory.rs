@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use domain::{
-    Controls, Event, MerchantId, OrderNo, Payment, PaymentId, ProviderOrderNo, Status, Timestamp,
+    Controls, Event, MerchantId, OrderNo, Payment, PaymentId, ProviderOrderNo, Purpose, Status,
+    Timestamp,
 };
 use uuid::Uuid;
 
@@ -33,6 +34,8 @@ struct Books {
     messages: HashMap<String, Message>,
     /// When each payment with something to do may be claimed.
     wakes: BTreeSet<(Timestamp, PaymentId)>,
+    /// Paused payments by when they were due.
+    queue: BTreeSet<(Timestamp, PaymentId)>,
     /// When each pending message may be claimed.
     message_wakes: BTreeSet<(Timestamp, String)>,
     controls: Controls,
@@ -186,10 +189,17 @@ impl Books {
     /// Changes an entry and keeps its place in the queue right.
     fn schedule(&mut self, id: PaymentId, change: impl FnOnce(&mut Books)) {
         let wake = |books: &Books| books.payments.get(&id).and_then(Entry::wake_at);
+        let queued = |books: &Books| books.payments.get(&id).and_then(|e| e.payment.queued_from());
         if let Some(at) = wake(self) {
             self.wakes.remove(&(at, id));
         }
+        if let Some(from) = queued(self) {
+            self.queue.remove(&(from, id));
+        }
         change(self);
+        if let Some(from) = queued(self) {
+            self.queue.insert((from, id));
+        }
         if let Some(at) = wake(self) {
             self.wakes.insert((at, id));
         }
@@ -295,6 +305,15 @@ impl Store for MemoryStore {
         found.reverse();
         found.retain(|payment| Books::matches(filter, payment));
         Ok(found.into_iter().take(filter.limit).cloned().collect())
+    }
+
+    async fn queue(&self, except: &[Purpose], limit: usize) -> Result<Vec<PaymentId>, StoreError> {
+        let books = self.books();
+        let meant = |id: &PaymentId| {
+            let purpose = books.payments.get(id).map(|entry| entry.payment.terms.purpose);
+            purpose.is_some_and(|purpose| !except.contains(&purpose))
+        };
+        Ok(books.queue.iter().map(|(_, id)| *id).filter(meant).take(limit).collect())
     }
 
     async fn count_by_status(&self) -> Result<Vec<(Status, u64)>, StoreError> {
@@ -421,13 +440,13 @@ impl Store for MemoryStore {
         Ok(true)
     }
 
-    async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError> {
-        Ok(self.books().audit.iter().rev().take(limit).cloned().collect())
-    }
-
     async fn note(&self, line: AuditLine) -> Result<(), StoreError> {
         self.books().audit.push(line);
         Ok(())
+    }
+
+    async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError> {
+        Ok(self.books().audit.iter().rev().take(limit).cloned().collect())
     }
 
     async fn audit_page(&self, filter: &AuditFilter) -> Result<Vec<(u64, AuditLine)>, StoreError> {

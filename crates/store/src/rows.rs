@@ -2,9 +2,7 @@
 //!
 //! Both engines use it, so that the same payment is the same row everywhere.
 
-use domain::{
-    AttemptState, Event, Method, Payment, Purpose, RefundProgress, RefundReason, Review, Tier,
-};
+use domain::{AttemptState, Event, Method, Payment, RefundProgress, RefundReason, Review, Tier};
 
 use crate::{Change, MessageState, StoreError};
 
@@ -50,15 +48,6 @@ pub(crate) fn check_shape(change: &Change) -> Result<(), StoreError> {
 
 pub(crate) fn latest_method(payment: &Payment) -> Option<Method> {
     payment.attempts.last().map(|attempt| attempt.method)
-}
-
-pub(crate) fn purpose(purpose: Purpose) -> &'static str {
-    match purpose {
-        Purpose::Checkout => "checkout",
-        Purpose::Renewal => "renewal",
-        Purpose::TopUp => "top_up",
-        Purpose::Synthetic => "synthetic",
-    }
 }
 
 pub(crate) fn tier(tier: Tier) -> &'static str {

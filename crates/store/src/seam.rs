@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::{
     ChannelId, Controls, Event, MerchantId, Method, OrderNo, Payment, PaymentId, ProviderOrderNo,
-    Status, Timestamp,
+    Purpose, Status, Timestamp,
 };
 use uuid::Uuid;
 
@@ -36,6 +36,10 @@ pub trait Store: Send + Sync {
 
     /// Payments, newest first.
     async fn list(&self, filter: &Filter) -> Result<Vec<Payment>, StoreError>;
+
+    /// Paused payments ([`Payment::queued_from`]), those that are due longest first; none whose
+    /// purpose is among `except`.
+    async fn queue(&self, except: &[Purpose], limit: usize) -> Result<Vec<PaymentId>, StoreError>;
 
     /// How many payments there are in each status, synthetic ones left out.
     async fn count_by_status(&self) -> Result<Vec<(Status, u64)>, StoreError>;
@@ -88,11 +92,11 @@ pub trait Store: Send + Sync {
     /// audit log. `false` when somebody else was faster.
     async fn set_controls(&self, next: &Controls, audit: AuditLine) -> Result<bool, StoreError>;
 
+    /// Adds a line to the audit log, for an act that changes no controls.
+    async fn note(&self, line: AuditLine) -> Result<(), StoreError>;
+
     /// The audit log, newest first.
     async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError>;
-
-    /// Adds a line to the audit log for an act that changes no controls, such as a sign-in.
-    async fn note(&self, line: AuditLine) -> Result<(), StoreError>;
 
     /// The lines of the audit log that a filter lets through, newest first, each with its
     /// number: the cursor of the page after it.

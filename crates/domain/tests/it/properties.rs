@@ -22,6 +22,11 @@ enum Act {
     RefundAnswered(u16, u8),
     RefundLearned(u16, u8),
     Wait(u16),
+    Hold(u16),
+    HoldLonger(u16),
+    Recovered,
+    Pause,
+    Release,
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -39,6 +44,11 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (n.clone(), 0..7_u8).prop_map(|(a, o)| Act::RefundAnswered(a, o)),
         2 => (n, 0..7_u8).prop_map(|(a, o)| Act::RefundLearned(a, o)),
         3 => (0..2000_u16).prop_map(Act::Wait),
+        2 => (0..9_000_u16).prop_map(Act::Hold),
+        1 => (0..9_000_u16).prop_map(Act::HoldLonger),
+        1 => Just(Act::Recovered),
+        1 => Just(Act::Pause),
+        1 => Just(Act::Release),
     ]
 }
 
@@ -128,6 +138,20 @@ fn perform(payment: &Payment, act: &Act, now: &mut Timestamp) -> Option<Payment>
                 task => Fact::Elapsed(task),
             }
         }
+        Act::Hold(secs) => {
+            let until = *now + Duration::from_secs(u64::from(secs));
+            return payment.keep_order(until, HoldBy::Customer, *now).ok()?.map(|s| s.payment);
+        }
+        Act::HoldLonger(secs) => {
+            let until = *now + Duration::from_secs(u64::from(secs));
+            return payment.keep_longer(until, *now).ok().map(|s| s.payment);
+        }
+        Act::Recovered => return payment.remind_of_recovery(*now).map(|s| s.payment),
+        Act::Pause => {
+            let until = *now + Duration::from_secs(9_000);
+            return payment.pause(until, *now).ok().map(|s| s.payment);
+        }
+        Act::Release => return payment.release(*now).map(|s| s.payment),
         Act::Created(attempt, o) => Fact::Created { attempt, outcome: created(o) },
         Act::Queried(attempt, o) => Fact::Queried { attempt, outcome: queried(o) },
         Act::Noticed(attempt, o) => Fact::Noticed { attempt, state: state(o) },
@@ -176,8 +200,33 @@ fn check(before: &Payment, after: &Payment, now: Timestamp) {
         let newest = live.iter().map(|a| a.ordinal).max();
         assert!(live.iter().filter(|a| a.flow == Flow::Direct).count() == 1, "{newest:?}");
     }
+    // Rule 9: while a payment is paused nothing of it may be charged, and nothing begins.
+    if after.is_paused() {
+        assert!(!after.attempts.iter().any(Attempt::is_live), "rule 9: {after:#?}");
+        assert_eq!(after.may_attempt(Flow::Presented, now), Err(Blocked::Paused));
+    }
+    check_hold(before, after);
     // Rule 17: whatever is not settled has a next task.
     assert!(after.is_settled() || after.due(&policy()).is_some(), "{after:#?} at {now:?}");
+}
+
+/// Rule 10: a hold lasts as long as its payment is not ended, and ends once, as its payment does.
+fn check_hold(before: &Payment, after: &Payment) {
+    let end = |payment: &Payment| payment.hold.as_ref().and_then(|hold| hold.ended);
+    assert!(end(before).is_none() || end(before) == end(after), "rule 10: it ends once");
+    let Some(hold) = &after.hold else {
+        assert!(before.hold.is_none(), "rule 10: it is not forgotten");
+        return;
+    };
+    let meant = match after.state {
+        PaymentState::Paid { .. } => Some(HoldEnd::Paid),
+        PaymentState::Cancelled { .. } => Some(HoldEnd::Cancelled),
+        PaymentState::Expired { .. } => Some(HoldEnd::Expired),
+        PaymentState::Declined { .. } => panic!("rule 10: refused for good: {after:#?}"),
+        _ => None,
+    };
+    assert_eq!(hold.ended, meant, "rule 10: {after:#?}");
+    assert_eq!(hold.until, after.expires_at);
 }
 
 proptest! {
@@ -185,13 +234,13 @@ proptest! {
 
     #[test]
     fn any_order_of_any_facts_keeps_the_rules(
-        synthetic: bool,
+        purpose in prop_oneof![
+            Just(Purpose::Checkout), Just(Purpose::Renewal), Just(Purpose::Synthetic)
+        ],
         acts in prop::collection::vec(act(), 1..60),
     ) {
         let mut payment = open();
-        if synthetic {
-            payment.terms.purpose = Purpose::Synthetic;
-        }
+        payment.terms.purpose = purpose;
         let mut now = at(0);
         for act in &acts {
             if let Some(after) = perform(&payment, act, &mut now) {

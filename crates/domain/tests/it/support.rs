@@ -29,6 +29,9 @@ pub(crate) fn terms(token: bool) -> Terms {
         token: token.then(|| "pm_1".to_owned()),
         metadata: Default::default(),
         pinned: None,
+        due_at: None,
+        lapses_at: None,
+        no_hold: false,
     }
 }
 

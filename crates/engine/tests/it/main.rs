@@ -5,6 +5,7 @@
 
 mod capabilities;
 mod charts;
+mod degraded;
 mod health;
 mod scenarios;
 mod trials;

@@ -177,6 +177,9 @@ pub(crate) fn wish(order: &str, methods: &[Method], token: Option<&str>) -> NewP
             token: token.map(str::to_owned),
             metadata: Default::default(),
             pinned: None,
+            due_at: None,
+            lapses_at: None,
+            no_hold: false,
         },
         expires_in: None,
     }

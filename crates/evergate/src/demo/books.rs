@@ -241,8 +241,7 @@ pub(super) fn unsettled(payment: &Payment) -> Option<String> {
 /// Whether a payment has ended and nothing of it is unknown. Every shopper of a demo has paid
 /// or given up in the end, so a payment that is still open is one whose news has not arrived.
 pub(super) fn is_quiet(payment: &Payment) -> bool {
-    !matches!(payment.state, PaymentState::Open | PaymentState::Ending { .. })
-        && unsettled(payment).is_none()
+    !payment.may_go_on() && unsettled(payment).is_none()
 }
 
 /// Whether an attempt is unpaid for all that its provider knows, and is asked about until its

@@ -127,6 +127,9 @@ impl World {
             token: None,
             metadata: Default::default(),
             pinned: None,
+            due_at: None,
+            lapses_at: None,
+            no_hold: false,
         };
         let wish = NewPayment {
             merchant: MerchantId::new("shop").unwrap(),

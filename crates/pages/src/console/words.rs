@@ -1,6 +1,9 @@
 //! Every word of the console, in both languages.
 
-use domain::{AttemptState, Flow, Level, Locale, Proof, RefundReason, Review, Source, Status};
+use domain::{
+    AttemptState, Flow, HoldEnd, Level, Locale, Proof, Purpose, RefundReason, Reminder, Review,
+    Source, Status,
+};
 
 use super::{Role, Room};
 
@@ -116,7 +119,7 @@ sentences! {
     put_back_about: "解除人工停用；通道实测的健康状况仍然有效。", "Lifts what people have disabled; the channel's measured health still counts.";
     which: "哪个通道", "Which";
     ends: "何时结束", "When it ends";
-    ends_hint: "必须有结束时间，到时自动恢复；最长 31 天。", "Everything ends by itself at that time; 31 days at most.";
+    ends_hint: "到时自动结束，无需有人记得。", "It ends by itself at that time; nobody has to remember it.";
     reason: "原因", "Reason";
     reason_hint: "写入审计日志，1 到 200 个字。", "Goes into the audit log; 1 to 200 characters.";
     last_one: "这是该支付方式最后一个可用的通道，停用后顾客将无法使用它。", "This is the last channel in service for a method; customers cannot use it afterwards.";
@@ -180,7 +183,14 @@ sentences! {
     until: "直到", "Until";
     move_title: "调整级别", "Move a level";
     move_about: "人工设定的级别优先于自动策略，直到结束时间；之后按健康状况自动恢复。", "What people set counts instead of the policy until it ends; after that, health decides again.";
+    move_bars: "人工降级会让支付绕开：通道任何级别都不再使用；支付方式从“提供其他方式”起不再使用；对所有人设为“保留订单”时不再尝试任何方式。", "What people set leads payments away: a channel at any level is not used, a method from \"another method offered\" on, and for everybody at \"order held\" nothing is tried.";
     move_level: "调整", "Move";
+    overruled: "被人工设定取代", "overruled by people";
+    sight: "顾客所见", "What customers see";
+    available: "可用", "available";
+    unavailable: "暂时不可用", "unavailable";
+    instead: "建议改用", "Asked to use instead";
+    hold: "订单保留", "Order kept";
     lift_title: "取消人工设定", "Lift what people set";
     lift_about: "自动策略随即重新生效。", "The policy counts again at once.";
     lift: "取消", "Lift";
@@ -234,6 +244,8 @@ names! {
         Status::RequiresCustomer => "等待顾客付款", "waiting for the customer";
         Status::Confirming => "结果确认中", "being confirmed";
         Status::Unavailable => "暂无可用通道", "nothing takes it";
+        Status::Held => "订单已保留", "kept, to be paid later";
+        Status::Paused => "功能暂停，已保留", "kept while its feature is paused";
         Status::Cancelling => "取消中", "being cancelled";
         Status::Expiring => "到期处理中", "being expired";
         Status::Paid => "已支付", "paid";
@@ -281,6 +293,17 @@ names! {
         RefundReason::Synthetic => "合成支付，自动退回", "a trial, given back by itself";
         RefundReason::Late => "结束后到账，自动退款", "paid after its end, given back by itself";
     }
+    /// How a hold ended.
+    hold_end(HoldEnd) {
+        HoldEnd::Paid => "已支付", "paid";
+        HoldEnd::Cancelled => "已取消", "cancelled";
+        HoldEnd::Expired => "已过期", "expired";
+    }
+    /// Why a customer is reminded.
+    reminder(Reminder) {
+        Reminder::Recovered => "现在可以付款", "it can be paid now";
+        Reminder::ExpiresSoon => "即将到期", "it ends soon";
+    }
     /// Who moves the money.
     flow(Flow) {
         Flow::Presented => "顾客操作付款", "the customer pays a code or link";
@@ -298,6 +321,19 @@ impl Words {
             "probing" => ("探测恢复中", "probing"),
             "ramping" => ("逐步恢复中", "coming back"),
             other => (other, other),
+        };
+        self.pick(zh, en).to_owned()
+    }
+
+    /// Why a merchant collects.
+    pub fn purpose_name(&self, purpose: &Purpose) -> String {
+        let (zh, en) = match purpose {
+            Purpose::Checkout => ("结账", "checkout"),
+            Purpose::Renewal => ("自动续费", "renewals"),
+            Purpose::TopUp => ("自动充值", "top-ups"),
+            Purpose::Instalment => ("分期付款", "instalments"),
+            Purpose::Synthetic => ("合成支付（探测）", "synthetic (a trial)"),
+            Purpose::Named(name) => (name.as_str(), name.as_str()),
         };
         self.pick(zh, en).to_owned()
     }

@@ -53,7 +53,6 @@ impl Kind {
 
 const METHODS: &[&str] = &["alipay", "wechat_pay", "union_pay", "card", "paypal", "bank_transfer"];
 const FLOWS: &[&str] = &["presented", "direct"];
-const PURPOSES: &[&str] = &["checkout", "renewal", "top_up", "synthetic"];
 const TIERS: &[&str] = &["standard", "vip"];
 const LOCALES: &[&str] = &["zh", "en"];
 const WEEKDAYS: &[&str] = &["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -64,7 +63,7 @@ const NAMES: [(&str, Kind); 13] = [
     ("amount_minor", Kind::Int),
     ("currency", Kind::Text),
     ("issuer", Kind::Text),
-    ("purpose", Kind::OneOf(PURPOSES)),
+    ("purpose", Kind::Text),
     ("tier", Kind::OneOf(TIERS)),
     ("flow", Kind::OneOf(FLOWS)),
     ("locale", Kind::OneOf(LOCALES)),
@@ -86,7 +85,8 @@ pub struct Facts<'a> {
     pub currency: Currency,
     /// `issuer`: the customer's bank, or an empty text.
     pub issuer: &'a str,
-    /// `purpose`: `checkout`, `renewal`, `top_up` or `synthetic`.
+    /// `purpose`: `checkout`, `renewal`, `top_up`, `instalment`, `synthetic`, or a name of the
+    /// merchant's.
     pub purpose: Purpose,
     /// `tier`: `standard` or `vip`.
     pub tier: Tier,
@@ -143,7 +143,7 @@ impl VariableResolver for Facts<'_> {
             "amount_minor" => CowVal::owned(CelInt::from(self.amount_minor)),
             "currency" => text(self.currency.code()),
             "issuer" => text(self.issuer),
-            "purpose" => text(purpose_name(self.purpose)),
+            "purpose" => text(self.purpose.name()),
             "tier" => text(if self.tier == Tier::Vip { "vip" } else { "standard" }),
             "flow" => text(if self.flow == Flow::Direct { "direct" } else { "presented" }),
             "locale" => text(if self.locale == Locale::En { "en" } else { "zh" }),
@@ -162,15 +162,6 @@ impl VariableResolver for Facts<'_> {
             _ => return None,
         };
         Some(value)
-    }
-}
-
-fn purpose_name(purpose: Purpose) -> &'static str {
-    match purpose {
-        Purpose::Checkout => "checkout",
-        Purpose::Renewal => "renewal",
-        Purpose::TopUp => "top_up",
-        Purpose::Synthetic => "synthetic",
     }
 }
 

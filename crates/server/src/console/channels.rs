@@ -9,7 +9,7 @@ use pages::console::{
     Block, Cell, Field, Form, Input, Line, Part, Pick, Room, Table, Tone, View, Words,
 };
 
-use super::form::Reading;
+use super::form::{Reading, count};
 use super::reply::Stop;
 use super::say;
 use super::visitor::{Posted, Typed, Visitor};
@@ -294,10 +294,6 @@ fn failed<'p>(
     let mut reading = Reading::new(&posted.typed, Words(posted.visitor.locale));
     reading.refused(&error);
     Ok(again(state, &posted.visitor, place(reading)))
-}
-
-fn count(act: &'static str, end: &'static str) {
-    metrics::counter!("evergate_console_acts_total", "act" => act, "end" => end).increment(1);
 }
 
 /// Whether a method would be left without any channel in service.

@@ -38,6 +38,27 @@ impl<'t> Reading<'t> {
                 let zh = "没有这个通道：请从列表中选择。";
                 self.mistake("cell", zh, "is no channel of this server: choose one from the list.");
             }
+            EngineError::EndPassed => {
+                let zh = "必须在将来：请填写晚于现在的时间。";
+                self.mistake("for", zh, "must be in the future: give a later time.");
+            }
+            EngineError::TooLong { max_s, .. } => {
+                let hours = max_s / 3_600;
+                let zh = format!("最长 {hours} 小时：请填写更早的时间。");
+                let en = format!("may be {hours} hours away at most: give an earlier time.");
+                self.mistake("for", &zh, &en);
+            }
+            EngineError::NotMoved => {
+                let zh = "没有人工设定可取消；自动策略会随健康状况自行恢复。";
+                let en = "nobody has moved it; what the policy sets comes up by itself.";
+                self.mistake("scope", zh, en);
+            }
+            EngineError::NoSuchPurpose(_) => {
+                let zh = "没有这个功能：请从列表中选择。";
+                let en = "is no feature of this server: choose one from the list.";
+                self.mistake("purpose", zh, en);
+                self.mistake("scope", zh, en);
+            }
             EngineError::CommitUnknown => {
                 let zh = "账本没有及时答复，不确定是否已生效：请先查看上方状态，再决定是否重试。";
                 let en = "The books did not answer in time, and it may be in force: look at the \
@@ -141,6 +162,11 @@ impl<'t> Reading<'t> {
         };
         Field::new("for", words.ends(), input).hint(words.ends_hint()).wrong(self.wrong("for"))
     }
+}
+
+/// Counts an act by its end: `done`, or `failed` where the books refused it.
+pub(super) fn count(act: &'static str, end: &'static str) {
+    metrics::counter!("evergate_console_acts_total", "act" => act, "end" => end).increment(1);
 }
 
 /// A time as a browser sends it, without a zone, and the minutes that UTC is ahead of its zone

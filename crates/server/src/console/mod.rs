@@ -17,6 +17,7 @@ mod audit;
 mod channels;
 mod door;
 mod form;
+mod ladder;
 mod live;
 mod operators;
 mod overview;
@@ -107,6 +108,11 @@ pub(crate) fn router() -> Router<Shared> {
         .route("/console/channels/enable", post(channels::enable))
         .route("/console/payments", get(payments::show))
         .route("/console/payments/{id}", get(payment::show))
+        .route("/console/ladder", get(ladder::show))
+        .route("/console/ladder/move", post(ladder::shift))
+        .route("/console/ladder/lift", post(ladder::lift))
+        .route("/console/ladder/pause", post(ladder::pause))
+        .route("/console/ladder/resume", post(ladder::resume))
         .route("/console/audit", get(audit::show))
         .route("/console/sign-in", get(door::show).post(door::sign_in))
         .route("/console/sign-out", post(door::sign_out))

@@ -3,8 +3,8 @@
 use axum::extract::State;
 use axum::response::Response;
 use domain::{
-    Attempt, AttemptState, Class, Considered, Event, EventKind, Payment, PaymentId, Purpose,
-    Refund, RefundProgress, RuleNote, Tier,
+    Attempt, AttemptState, Class, Considered, Event, EventKind, Payment, PaymentId, Refund,
+    RefundProgress, RuleNote, Tier,
 };
 use pages::console::{Block, Cell, Line, Part, Room, Table, Tile, Tone, View, Words, phrase};
 
@@ -93,12 +93,6 @@ fn tiles(words: Words, payment: &Payment) -> Vec<Tile> {
 
 fn facts(words: Words, payment: &Payment) -> Vec<(String, Line)> {
     let terms = &payment.terms;
-    let purpose = match terms.purpose {
-        Purpose::Checkout => words.pick("结账", "checkout"),
-        Purpose::Renewal => words.pick("自动续费", "renewal"),
-        Purpose::TopUp => words.pick("自动充值", "top-up"),
-        Purpose::Synthetic => words.synthetic(),
-    };
     let tier = match terms.tier {
         Tier::Standard => words.pick("普通", "standard"),
         Tier::Vip => "VIP",
@@ -108,9 +102,16 @@ fn facts(words: Words, payment: &Payment) -> Vec<(String, Line)> {
         (words.subject().to_owned(), terms.subject.as_str().into()),
         (words.made().to_owned(), payment.created_at.into()),
         (words.expires().to_owned(), payment.expires_at.into()),
-        (words.purpose().to_owned(), purpose.into()),
+        (words.purpose().to_owned(), words.purpose_name(&terms.purpose).into()),
         (words.tier().to_owned(), tier.into()),
     ];
+    if let Some(hold) = &payment.hold {
+        let line = match hold.ended {
+            Some(end) => Line::from(words.hold_end(end)),
+            None => Line::at(words.pick("保留至 {}", "until {}"), hold.until),
+        };
+        facts.push((words.hold().to_owned(), line));
+    }
     if let Some(issuer) = &terms.issuer {
         facts
             .push((words.pick("顾客的银行", "Customer's bank").to_owned(), issuer.as_str().into()));
@@ -321,6 +322,31 @@ fn happened(words: Words, kind: &EventKind) -> Line {
             format!("收到部分款项：{received_minor}，还差 {rest_minor}（最小货币单位）"),
             format!("A part has come: {received_minor}, {rest_minor} to go (minor units)"),
         ),
+        EventKind::Held { until } => Line::at(
+            words.pick("订单已保留，可付款至 {}", "The order is kept, to be paid until {}"),
+            *until,
+        ),
+        EventKind::HoldExtended { until } => {
+            Line::at(words.pick("保留延长至 {}", "The order is kept for longer, until {}"), *until)
+        }
+        EventKind::HoldReleased { end } => {
+            let end = words.hold_end(*end);
+            pick(format!("保留结束：{end}"), format!("The order is not kept any more: {end}"))
+        }
+        EventKind::Reminded { why } => {
+            let why = words.reminder(*why);
+            pick(format!("提醒顾客：{why}"), format!("The customer is reminded: {why}"))
+        }
+        EventKind::Kept { until } => Line::at(
+            words.pick("功能暂停，保留至 {}", "Kept while its feature is paused, until {}"),
+            *until,
+        ),
+        EventKind::WorkReleased => {
+            plain("功能恢复，继续处理", "Its feature goes on, and so does it")
+        }
+        EventKind::GraceExtended { until } => {
+            Line::at(words.pick("订阅宽限至 {}", "The subscription lives on until {}"), *until)
+        }
         EventKind::Paid { ordinal, late: false } => {
             pick(format!("已支付（尝试 {ordinal}）"), format!("Paid by attempt {ordinal}"))
         }

@@ -135,7 +135,7 @@ fn search(state: &Shared, typed: &Typed, words: Words) -> Form {
 pub(super) fn tone(status: Status) -> Tone {
     match status {
         Status::Paid => Tone::Good,
-        Status::Confirming | Status::Unavailable => Tone::Warn,
+        Status::Confirming | Status::Unavailable | Status::Held | Status::Paused => Tone::Warn,
         Status::Declined => Tone::Bad,
         _ => Tone::Quiet,
     }

@@ -59,7 +59,12 @@ async fn fields_that_break_a_rule_are_named() {
         ),
         ("methods[1]", json!(["card", "card"]), "is named twice"),
         ("methods[0]", json!([1]), "must be a text, not a number"),
-        ("purpose", json!("fun"), "must be one of checkout, renewal, top_up"),
+        (
+            "purpose",
+            json!("Fun!"),
+            "a purpose is checkout, renewal, top_up, instalment, or a name of the merchant's: 1 to 24 \
+             of a-z, 0-9 and _, a letter first",
+        ),
         ("tier", json!("gold"), "must be one of standard, vip"),
         ("locale", json!("de"), "must be one of zh, en"),
         ("device", json!("fridge"), "must be one of qr, desktop, mobile, in_app"),

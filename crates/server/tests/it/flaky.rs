@@ -113,15 +113,23 @@ impl Store for Flaky {
     async fn controls(&self) -> Result<Controls, StoreError> {
         self.books.controls().await
     }
+    async fn note(&self, line: AuditLine) -> Result<(), StoreError> {
+        self.books.note(line).await
+    }
+
+    async fn queue(
+        &self,
+        except: &[domain::Purpose],
+        limit: usize,
+    ) -> Result<Vec<PaymentId>, StoreError> {
+        self.books.queue(except, limit).await
+    }
+
     async fn set_controls(&self, next: &Controls, audit: AuditLine) -> Result<bool, StoreError> {
         self.books.set_controls(next, audit).await
     }
     async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError> {
         self.books.audit(limit).await
-    }
-    async fn note(&self, line: AuditLine) -> Result<(), StoreError> {
-        self.check()?;
-        self.books.note(line).await
     }
     async fn audit_page(&self, filter: &AuditFilter) -> Result<Vec<(u64, AuditLine)>, StoreError> {
         self.check()?;

@@ -126,6 +126,33 @@ pub async fn synthetic_payments_stay_apart(store: Shared) {
     assert_eq!(store.payment(id(1)).await.unwrap(), Some(change.payment));
 }
 
+/// Paused payments queue by when they were due, not by when they came; released ones leave.
+pub async fn paused_payments_queue_by_their_due_time(store: Shared) {
+    let paused = |n: u64, purpose, due: u64| {
+        let mut change = create(n);
+        change.payment.terms.purpose = purpose;
+        change.payment.terms.due_at = Some(at(due));
+        change.payment.state = domain::PaymentState::Paused { since: at(n), grace: None };
+        change
+    };
+    let named = "donation".parse().unwrap();
+    let latest = paused(1, Purpose::Renewal, 900);
+    done(&*store, latest.clone()).await;
+    done(&*store, paused(2, named, 500)).await;
+    done(&*store, paused(3, Purpose::Renewal, 100)).await;
+    done(&*store, create(4)).await;
+    let queue = |except: &'static [Purpose], limit| {
+        let store = std::sync::Arc::clone(&store);
+        async move { store.queue(except, limit).await.unwrap() }
+    };
+    assert_eq!(queue(&[], 9).await, [id(3), id(2), id(1)]);
+    assert_eq!(queue(&[], 2).await, [id(3), id(2)]);
+    assert_eq!(queue(&[Purpose::Renewal, Purpose::TopUp], 9).await, [id(2)]);
+    let released = latest.payment.release(at(10)).unwrap();
+    done(&*store, change(released, at(10))).await;
+    assert_eq!(queue(&[], 9).await, [id(3), id(2)]);
+}
+
 /// A healthy store says so.
 pub async fn the_store_answers_a_ping(store: Shared) {
     store.ping().await.unwrap();

@@ -152,6 +152,9 @@ pub async fn controls_change_one_version_at_a_time(store: Shared) {
     assert_eq!(store.controls().await.unwrap(), second);
     assert_eq!(store.audit(10).await.unwrap(), [line(5), line(1)]);
     assert_eq!(store.audit(1).await.unwrap(), [line(5)]);
+    store.note(line(6)).await.unwrap();
+    assert_eq!(store.audit(10).await.unwrap(), [line(6), line(5), line(1)]);
+    assert_eq!(store.controls().await.unwrap().version, 2, "a note changes no controls");
 }
 
 /// The audit log takes lines of its own and is searched page by page.

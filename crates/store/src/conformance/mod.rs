@@ -64,6 +64,7 @@ macro_rules! conformance_suite {
             a_list_is_paged_by_its_cursor,
             payments_are_counted_by_status,
             synthetic_payments_stay_apart,
+            paused_payments_queue_by_their_due_time,
             the_store_answers_a_ping,
             one_of_many_wins_an_order_number,
             one_of_many_wins_a_key,

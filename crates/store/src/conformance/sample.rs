@@ -63,6 +63,9 @@ pub fn terms() -> Terms {
         token: None,
         metadata: BTreeMap::from([("cart".into(), "c-1".into())]),
         pinned: None,
+        due_at: None,
+        lapses_at: None,
+        no_hold: false,
     }
 }
 

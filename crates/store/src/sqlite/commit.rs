@@ -135,8 +135,8 @@ fn insert(conn: &Connection, Prepared { change, body, .. }: &Prepared) -> Result
     let due_at = change.due_at.map(Timestamp::as_micros);
     conn.prepare_cached(
         "INSERT INTO payments (id, merchant, order_no, status, amount, currency, purpose, tier, \
-         method, review, created_at, expires_at, version, due_at, fence, wake_at, format, body) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
+         method, review, created_at, expires_at, version, due_at, fence, wake_at, format, body, \
+         queued_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
     )?
     .execute(params![
         payment.id.uuid().as_bytes(),
@@ -145,7 +145,7 @@ fn insert(conn: &Connection, Prepared { change, body, .. }: &Prepared) -> Result
         payment.status().name(),
         payment.money.minor(),
         payment.money.currency().code(),
-        rows::purpose(payment.terms.purpose),
+        payment.terms.purpose.name(),
         rows::tier(payment.terms.tier),
         rows::latest_method(payment).map(domain::Method::name),
         payment.review.map(rows::review),
@@ -156,6 +156,7 @@ fn insert(conn: &Connection, Prepared { change, body, .. }: &Prepared) -> Result
         due_at,
         rows::FORMAT,
         body,
+        payment.queued_from().map(Timestamp::as_micros),
     ])?;
     Ok(())
 }
@@ -171,7 +172,7 @@ fn update(conn: &Connection, prepared: &Prepared, guard: &Guard) -> Result<(), F
     conn.prepare_cached(
         "UPDATE payments SET status = ?, method = ?, review = ?, expires_at = ?, version = ?, \
          due_at = ?, lease_until = ?, owner = CASE WHEN ? THEN owner END, wake_at = ?, \
-         format = ?, body = ? WHERE id = ?",
+         format = ?, body = ?, queued_from = ? WHERE id = ?",
     )?
     .execute(params![
         payment.status().name(),
@@ -185,6 +186,7 @@ fn update(conn: &Connection, prepared: &Prepared, guard: &Guard) -> Result<(), F
         wake_at,
         rows::FORMAT,
         body,
+        payment.queued_from().map(Timestamp::as_micros),
         payment.id.uuid().as_bytes(),
     ])?;
     Ok(())

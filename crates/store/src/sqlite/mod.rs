@@ -21,7 +21,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{Controls, Event, MerchantId, OrderNo, Payment, PaymentId, Status, Timestamp};
+use domain::{
+    Controls, Event, MerchantId, OrderNo, Payment, PaymentId, Purpose, Status, Timestamp,
+};
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -285,6 +287,11 @@ impl Store for SqliteStore {
         self.read(move |conn| read::list(conn, &filter)).await
     }
 
+    async fn queue(&self, except: &[Purpose], limit: usize) -> Result<Vec<PaymentId>, StoreError> {
+        let except = except.to_vec();
+        self.read(move |conn| read::queue(conn, &except, limit)).await
+    }
+
     async fn count_by_status(&self) -> Result<Vec<(Status, u64)>, StoreError> {
         self.read(read::count_by_status).await
     }
@@ -351,12 +358,12 @@ impl Store for SqliteStore {
         Ok(self.write(move |conn| work::set_controls(conn, &next, &audit)).await?)
     }
 
-    async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError> {
-        self.read(move |conn| read::audit(conn, limit)).await
-    }
-
     async fn note(&self, line: AuditLine) -> Result<(), StoreError> {
         Ok(self.write(move |conn| work::note(conn, &line)).await?)
+    }
+
+    async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError> {
+        self.read(move |conn| read::audit(conn, limit)).await
     }
 
     async fn audit_page(&self, filter: &AuditFilter) -> Result<Vec<(u64, AuditLine)>, StoreError> {

@@ -1,7 +1,8 @@
 //! The questions in SQL.
 
 use domain::{
-    Controls, Event, MerchantId, OrderNo, Payment, PaymentId, SYNTHETIC_MERCHANT, Status, Timestamp,
+    Controls, Event, MerchantId, OrderNo, Payment, PaymentId, Purpose, SYNTHETIC_MERCHANT, Status,
+    Timestamp,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -95,6 +96,26 @@ fn list_query(filter: &Filter) -> (String, Vec<Value>) {
     let test = if clauses.is_empty() { "TRUE".to_owned() } else { clauses.join(" AND ") };
     let sql = format!("SELECT format, body FROM payments WHERE {test} ORDER BY id DESC LIMIT ?");
     (sql, values)
+}
+
+pub(super) fn queue(
+    conn: &Connection,
+    except: &[Purpose],
+    limit_to: usize,
+) -> Result<Vec<PaymentId>, Failure> {
+    let mut values: Vec<Value> =
+        except.iter().map(|purpose| Value::Text(purpose.name().to_owned())).collect();
+    values.push(Value::Integer(limit(limit_to)));
+    let mut query = conn.prepare_cached(&queue_query(except.len()))?;
+    all(&mut query, params_from_iter(values), |row| Ok(payment_id(row, 0)?))
+}
+
+fn queue_query(except: usize) -> String {
+    let marks = vec!["?"; except].join(", ");
+    format!(
+        "SELECT id FROM payments WHERE queued_from IS NOT NULL AND purpose NOT IN ({marks}) \
+         ORDER BY queued_from, id LIMIT ?"
+    )
 }
 
 pub(super) fn count_by_status(conn: &Connection) -> Result<Vec<(Status, u64)>, Failure> {
@@ -273,6 +294,8 @@ mod tests {
             assert!(!plan.contains("TEMP B-TREE"), "{state:?}: {plan}");
         }
         assert!(plan(&messages_query(Some(MessageState::Dead))).contains("messages_dead"));
+        let queue = plan(&queue_query(2));
+        assert!(queue.contains("payments_queue") && !queue.contains("TEMP B-TREE"), "{queue}");
         assert!(plan(crate::sqlite::work::DUE_PAYMENTS).contains("USING INDEX payments_wake"));
         assert!(plan(&crate::sqlite::work::due_messages()).contains("USING INDEX messages_due"));
         let next = plan(NEXT_DUE);

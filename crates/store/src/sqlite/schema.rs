@@ -19,7 +19,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_books.sql"),
     include_str!("../../migrations/sqlite/0002_bank.sql"),
     include_str!("../../migrations/sqlite/0003_config_versions.sql"),
-    include_str!("../../migrations/sqlite/0004_console.sql"),
+    include_str!("../../migrations/sqlite/0004_queue.sql"),
+    include_str!("../../migrations/sqlite/0005_console.sql"),
 ];
 
 /// The newest schema that this program knows.

@@ -136,10 +136,9 @@ pub(super) fn set_controls(
     Ok(true)
 }
 
-/// Adds a line to the audit log.
-pub(super) fn note(conn: &Connection, audit: &AuditLine) -> Result<(), Failure> {
+pub(super) fn note(conn: &Connection, line: &AuditLine) -> Result<(), Failure> {
     conn.prepare_cached("INSERT INTO audit (at, by, action, reason) VALUES (?, ?, ?, ?)")?
-        .execute(params![audit.at.as_micros(), audit.by, audit.action, audit.reason])?;
+        .execute(params![line.at.as_micros(), line.by, line.action, line.reason])?;
     Ok(())
 }
 

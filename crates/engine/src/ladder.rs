@@ -1,0 +1,424 @@
+//! The degradation ladder in force: who moves it, what customers may know of methods, and what
+//! a payment's customer may be offered.
+//!
+//! Levels and gates are controls: durable, audited, and read from memory. The policy's levels
+//! follow health; what people and runbooks say in a scope counts instead. Nothing here decides
+//! about money: a level opens further ways, a gate closes a purpose (see `paused`).
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use domain::{
+    Attempt, ChannelId, Controls, Descent, Flow, Gate, Level, Method, Money, Mover, Passage,
+    Payment, PaymentState, Purpose, Reach, Tier, Timestamp,
+};
+use resilience::{Board, CellKey, LadderPolicy, LaneSight};
+use store::AuditLine;
+
+use crate::options::{Ask, Fit};
+use crate::{Engine, EngineError, Options};
+
+/// A descent of the policy ends by itself after this, should nobody be there to end it.
+const POLICY_LASTS: Duration = Duration::from_secs(3_600);
+/// It is renewed when less than this is left.
+const POLICY_RENEWS: Duration = Duration::from_secs(900);
+
+/// What customers may know of a method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MethodSight {
+    /// The method.
+    pub method: Method,
+    /// Whether a payment would be tried by it now.
+    pub available: bool,
+    /// How far its customers are led away from it.
+    pub level: Level,
+    /// What they are asked to use instead, while it is not available.
+    pub instead: Option<Method>,
+}
+
+/// What customers may know of all methods: those that work first, then by the merchant's
+/// ranking.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sighted {
+    /// Counts the changes since the start of the process.
+    pub version: u64,
+    /// The methods of all channels.
+    pub methods: Vec<MethodSight>,
+    /// The level for everybody.
+    pub level: Level,
+}
+
+/// What the customer of a payment may be offered now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// The payment's methods that some channel takes for this amount, those that work first;
+    /// and whether they work.
+    pub methods: Vec<(Method, bool)>,
+    /// The method that the customer wants or was shown, where it does not work.
+    pub wanted_out: Option<Method>,
+    /// A bank transfer, although the merchant did not list it.
+    pub transfer: bool,
+    /// To have the order kept and to pay later.
+    pub later: bool,
+    /// Help of the staff.
+    pub assist: bool,
+    /// How far down the ladder the payment is.
+    pub level: Level,
+}
+
+impl Offer {
+    /// Whether any way of paying works.
+    pub fn can_be_paid(&self) -> bool {
+        self.transfer || self.methods.iter().any(|(_, works)| *works)
+    }
+
+    /// Whether a method may be used although the payment does not list it.
+    pub(crate) fn lends(&self, method: Method) -> bool {
+        self.transfer && method == Method::BankTransfer
+    }
+}
+
+/// The policy's memory as the controls have kept it.
+pub(crate) fn remembered(controls: &Controls) -> LadderPolicy {
+    let of_policy = controls.ladder.descents.iter().filter(|d| d.mover == Mover::Policy);
+    LadderPolicy::resume(of_policy.map(|d| (d.reach.clone(), d.level)))
+}
+
+/// What is known of lanes at one moment.
+struct View<'a> {
+    options: &'a Options,
+    controls: &'a Controls,
+    board: &'a Board,
+    now: Timestamp,
+}
+
+impl View<'_> {
+    /// Whether a payment would be tried there now.
+    fn works(&self, channel: &ChannelId, method: Method, purpose: Purpose) -> bool {
+        let passage = Passage { method, channel: Some(channel), purpose };
+        let key = CellKey { channel: channel.clone(), method };
+        self.controls.disabled(channel, method, self.now).is_none()
+            && self.controls.ladder.bars(&passage, self.now).is_none()
+            && self.board.cell(&key).is_none_or(|cell| !cell.state.is_out())
+    }
+
+    fn lanes(&self) -> Vec<LaneSight> {
+        let mut lanes = Vec::new();
+        for (channel, method) in self.options.lanes() {
+            let in_service = self.works(channel, method, Purpose::Checkout);
+            lanes.push(LaneSight { channel: channel.clone(), method, in_service });
+        }
+        lanes
+    }
+
+    fn level(&self, method: Method, purpose: Purpose) -> Level {
+        self.controls.ladder.level(&Passage { method, channel: None, purpose }, self.now).0
+    }
+
+    fn sights(&self) -> Vec<MethodSight> {
+        let lanes = self.lanes();
+        let mut seen = BTreeSet::new();
+        let first = |lane: &&LaneSight| seen.insert(lane.method);
+        let methods: Vec<Method> = lanes.iter().filter(first).map(|lane| lane.method).collect();
+        let works = |m: Method| lanes.iter().any(|lane| lane.method == m && lane.in_service);
+        let instead = |m: Method| methods.iter().copied().find(|o| *o != m && works(*o));
+        let mut sights: Vec<MethodSight> = methods
+            .iter()
+            .map(|&method| MethodSight {
+                method,
+                available: works(method),
+                level: self.level(method, Purpose::Checkout),
+                instead: (!works(method)).then(|| instead(method)).flatten(),
+            })
+            .collect();
+        sights.sort_by_key(|sight| !sight.available);
+        sights
+    }
+
+    /// Whether a method works for a payment; `None` when no channel takes it at all.
+    fn takes(&self, payment: &Payment, money: Money, method: Method) -> Option<bool> {
+        let flow = payment.terms.flow(method);
+        let left = payment.expires_at.since(self.now).min(self.options.default_expiry);
+        let ask = Ask { method, flow, money, left };
+        let fits = self.options.channels.iter().filter(|c| matches!(c.fit(ask), Fit::Fits(_)));
+        let works = fits.map(|c| self.works(&c.id, method, payment.terms.purpose));
+        works.reduce(|a, b| a || b)
+    }
+
+    fn offer(&self, payment: &Payment) -> Offer {
+        let terms = &payment.terms;
+        let known = |&method: &Method| Some((method, self.takes(payment, payment.money, method)?));
+        let mut methods: Vec<(Method, bool)> = terms.methods.iter().filter_map(known).collect();
+        let wanted = payment.presented().map(|a| a.method).or(methods.first().map(|(m, _)| *m));
+        let out = |wanted: &Method| methods.iter().any(|(m, works)| m == wanted && !works);
+        let wanted_out = wanted.filter(out);
+        methods.sort_by_key(|(_, works)| !works);
+        let any = methods.iter().any(|(_, works)| *works);
+        let transfer = !terms.methods.contains(&Method::BankTransfer)
+            && self.takes(payment, payment.money, Method::BankTransfer) == Some(true);
+        let level = self.level_of(payment, any, transfer);
+        let presented = terms.methods.iter().any(|m| terms.flow(*m) == Flow::Presented);
+        Offer {
+            methods,
+            wanted_out,
+            transfer: transfer && level >= Level::Transfer && presented,
+            later: level >= Level::Held && presented && !terms.no_hold && !payment.is_held(),
+            assist: level >= Level::Assisted && terms.tier == Tier::Vip,
+            level,
+        }
+    }
+
+    /// The ladder speaks of methods; a payment that allows a few of them only may have none left
+    /// while the ladder is high up. It then goes down as far as the policy may by itself.
+    fn level_of(&self, payment: &Payment, any: bool, transfer: bool) -> Level {
+        let purpose = payment.terms.purpose;
+        let set = payment.terms.methods.iter().map(|m| self.level(*m, purpose)).min();
+        let set = set.unwrap_or_default();
+        let settings = &self.options.degradation.ladder;
+        if any || !settings.automatic {
+            return set;
+        }
+        let alone = if transfer { Level::Transfer } else { Level::Assisted };
+        set.max(alone.min(settings.lowest))
+    }
+}
+
+impl Engine {
+    fn viewed<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
+        let (options, controls, now) = (self.options(), self.controls(), self.now());
+        let board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        look(&View { options: &options, controls: &controls, board: &board, now })
+    }
+
+    /// What customers may know of every method, as last looked at.
+    pub fn sight(&self) -> Arc<Sighted> {
+        self.sight.borrow().clone()
+    }
+
+    /// Tells of changes of [`Engine::sight`].
+    pub fn sight_changed(&self) -> tokio::sync::watch::Receiver<Arc<Sighted>> {
+        self.sight.subscribe()
+    }
+
+    /// What the customer of a payment may be offered now; nothing once it has ended.
+    pub fn offer(&self, payment: &Payment) -> Offer {
+        match payment.state {
+            PaymentState::Open => self.viewed(|view| view.offer(payment)),
+            _ => Offer::default(),
+        }
+    }
+
+    /// Notes what customers may know, when it has changed.
+    pub(crate) fn look_around(&self) {
+        let (methods, level) = self.viewed(|view| {
+            let everybody = |d: &&Descent| d.reach == Reach::All;
+            let ladder = &view.controls.ladder;
+            let of_all = ladder.in_force(view.now).filter(everybody).map(|d| d.level).max();
+            (view.sights(), of_all.unwrap_or_default())
+        });
+        self.sight.send_if_modified(|last| {
+            if last.methods == methods && last.level == level {
+                return false;
+            }
+            *last = Arc::new(Sighted { version: last.version + 1, methods, level });
+            true
+        });
+    }
+
+    /// Lets the policy look at health and moves its levels; to be called a few times a second.
+    ///
+    /// # Errors
+    /// When the store does not keep a move; it is made again by the next call.
+    pub async fn mind_ladder(&self) -> Result<(), EngineError> {
+        let (lanes, settings, now) =
+            self.viewed(|view| (view.lanes(), view.options.degradation.ladder.clone(), view.now));
+        let wanted: Vec<(Reach, Level, String)> = {
+            let mut policy = self.ladder.lock().unwrap_or_else(PoisonError::into_inner);
+            policy.look(&lanes, &settings, now);
+            let whys = |(r, level): (&Reach, Level)| (r.clone(), level, policy.why(r));
+            policy.levels().map(whys).collect()
+        };
+        let controls = self.controls();
+        for (reach, level, why) in wanted {
+            if !is_set(&controls, &reach, level, now) {
+                self.set_level(reach, level, why).await?;
+            }
+        }
+        for descent in &controls.ladder.descents {
+            let policy = self.policy_level(&descent.reach);
+            if descent.mover == Mover::Policy && policy == Level::Normal {
+                let why = format!("{}: in service again", descent.reach);
+                self.set_level(descent.reach.clone(), Level::Normal, why).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn policy_level(&self, reach: &Reach) -> Level {
+        self.ladder.lock().unwrap_or_else(PoisonError::into_inner).level(reach)
+    }
+
+    /// The policy's word on a scope.
+    async fn set_level(&self, reach: Reach, to: Level, why: String) -> Result<(), EngineError> {
+        let now = self.now();
+        let of_policy = |d: &&Descent| d.reach == reach && d.mover == Mover::Policy;
+        let from = self.controls().ladder.descents.iter().find(of_policy).map(|d| d.level);
+        let from = from.unwrap_or_default();
+        let action = match from == to {
+            true => format!("keep {reach} at level {to}"),
+            false => format!("move {reach} from level {from} to {to}"),
+        };
+        let line = AuditLine { at: now, by: "policy".to_owned(), action, reason: why.clone() };
+        let descent = Descent {
+            reach: reach.clone(),
+            level: to,
+            mover: Mover::Policy,
+            reason: why,
+            since: now,
+            until: now + POLICY_LASTS,
+        };
+        self.change_controls(line, |controls, now| {
+            controls.with_ladder(controls.ladder.descend(descent.clone(), now))
+        })
+        .await?;
+        if from != to {
+            tracing::warn!(%reach, %from, %to, "the degradation ladder has moved");
+            self.moved(from, to);
+        }
+        Ok(())
+    }
+
+    /// Moves a scope to a level, by a person or a runbook, until a time. In that scope it counts
+    /// instead of what health says; [`Level::Normal`] keeps the policy from moving it.
+    ///
+    /// # Errors
+    /// When the end has passed or is too far away, there is no such channel, or the store does
+    /// not keep it.
+    pub async fn move_level(&self, new: Descent) -> Result<Arc<Controls>, EngineError> {
+        self.bounded("a level", new.until)?;
+        match &new.reach {
+            Reach::Channel(channel) => self.known(channel)?,
+            Reach::Purpose(purpose) if !self.options().knows(*purpose) => {
+                return Err(EngineError::NoSuchPurpose(*purpose));
+            }
+            _ => {}
+        }
+        let (reach, level, until) = (&new.reach, new.level, new.until.as_secs());
+        let line = AuditLine {
+            at: self.now(),
+            by: by(&new.mover),
+            action: format!("move {reach} to level {level} until {until}"),
+            reason: new.reason.clone(),
+        };
+        let before = self.controls().ladder.clone();
+        let controls = self
+            .change_controls(line, |controls, now| {
+                controls.with_ladder(controls.ladder.descend(new.clone(), now))
+            })
+            .await?;
+        let earlier = before.descents.iter().filter(|d| d.reach == new.reach).map(|d| d.level);
+        self.moved(earlier.max().unwrap_or_default(), new.level);
+        Ok(controls)
+    }
+
+    /// Takes people's and runbooks' word on a scope back; the policy's counts again.
+    ///
+    /// # Errors
+    /// [`EngineError::NotMoved`] when there is none, or when the store does not keep it.
+    pub async fn lift_level(
+        &self,
+        reach: &Reach,
+        by: &str,
+        reason: &str,
+    ) -> Result<Arc<Controls>, EngineError> {
+        let (controls, now) = (self.controls(), self.now());
+        let spoken = |d: &&Descent| d.reach == *reach && d.mover != Mover::Policy;
+        let descent = controls.ladder.in_force(now).find(spoken).ok_or(EngineError::NotMoved)?;
+        let action = format!("lift {reach} from level {}", descent.level);
+        let (by, reason) = (by.to_owned(), reason.to_owned());
+        let line = AuditLine { at: now, by, action, reason };
+        let lifted = |controls: &Controls, now| {
+            controls.with_ladder(controls.ladder.lift(reach, false, now))
+        };
+        let next = self.change_controls(line, lifted).await?;
+        self.moved(descent.level, Level::Normal);
+        Ok(next)
+    }
+
+    /// Pauses a purpose until a time (rule 9); an earlier pause of it is replaced.
+    ///
+    /// # Errors
+    /// When the end has passed or is too far away, or the store does not keep it.
+    pub async fn pause(&self, new: Gate) -> Result<Arc<Controls>, EngineError> {
+        self.bounded("a pause", new.until)?;
+        if !self.options().knows(new.purpose) {
+            return Err(EngineError::NoSuchPurpose(new.purpose));
+        }
+        let line = AuditLine {
+            at: self.now(),
+            by: new.by.clone(),
+            action: format!("pause {} until {}", new.purpose, new.until.as_secs()),
+            reason: new.reason.clone(),
+        };
+        self.change_controls(line, |controls, now| {
+            controls.with_ladder(controls.ladder.pause(new.clone(), now))
+        })
+        .await
+    }
+
+    /// Lets a purpose go on; whether it was paused. Twice is the same as once.
+    ///
+    /// # Errors
+    /// When the store does not keep it.
+    pub async fn resume(
+        &self,
+        purpose: Purpose,
+        by: &str,
+        reason: &str,
+    ) -> Result<bool, EngineError> {
+        if self.controls().ladder.paused(purpose, self.now()).is_none() {
+            return Ok(false);
+        }
+        let (by, reason) = (by.to_owned(), reason.to_owned());
+        let line = AuditLine { at: self.now(), by, action: format!("resume {purpose}"), reason };
+        self.change_controls(line, |controls, now| {
+            controls.with_ladder(controls.ladder.resume(purpose, now))
+        })
+        .await?;
+        self.work.notify_one();
+        Ok(true)
+    }
+
+    fn bounded(&self, what: &'static str, until: Timestamp) -> Result<(), EngineError> {
+        let (now, most) = (self.now(), self.options().degradation.pause_max);
+        if until <= now {
+            return Err(EngineError::EndPassed);
+        }
+        if until.since(now) > most {
+            return Err(EngineError::TooLong { what, max_s: most.as_secs() });
+        }
+        Ok(())
+    }
+}
+
+/// Whether the policy's word is in force and will be for a while.
+fn is_set(controls: &Controls, reach: &Reach, level: Level, now: Timestamp) -> bool {
+    controls.ladder.descents.iter().any(|d| {
+        let fresh = d.until.since(now) >= POLICY_RENEWS;
+        d.mover == Mover::Policy && d.reach == *reach && d.level == level && fresh
+    })
+}
+
+fn by(mover: &Mover) -> String {
+    match mover {
+        Mover::Policy => "policy".to_owned(),
+        Mover::Runbook(name) => format!("runbook:{name}"),
+        Mover::Operator(name) => name.clone(),
+    }
+}
+
+/// Whether anything of a payment may still be paid.
+pub(crate) fn is_waited_for(payment: &Payment) -> bool {
+    payment.attempts.iter().any(Attempt::is_live)
+}
