@@ -45,6 +45,12 @@ pub enum Command {
     /// Ask where a payment would go, and why.
     #[command(subcommand)]
     Route(RouteCommand),
+    /// Look at the degradation ladder of a running gateway; move a level by hand, lift it.
+    #[command(subcommand)]
+    Ladder(LadderCommand),
+    /// Pause renewals, top-ups and other features of a running gateway, and let them go on.
+    #[command(subcommand)]
+    Features(FeaturesCommand),
     /// Look at planned absences of a running gateway; state one, take one back.
     #[command(subcommand)]
     Maintenance(MaintenanceCommand),
@@ -243,6 +249,31 @@ pub enum PaymentsCommand {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// Keep an order, to be paid later through its link.
+    Hold {
+        /// `pay_…`
+        id: String,
+        /// For how long; the configured time when absent.
+        #[command(flatten)]
+        end: EndArgs,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Keep a held order for longer.
+    Extend {
+        /// `pay_…`
+        id: String,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: String,
+        /// Until when; required.
+        #[command(flatten)]
+        end: EndArgs,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
     /// Give money back, in part or whole.
     Refund {
         /// `pay_…`
@@ -260,6 +291,85 @@ pub enum PaymentsCommand {
         #[command(flatten)]
         server: ServerArgs,
     },
+}
+
+/// `evergate ladder …`
+#[derive(Debug, Subcommand)]
+pub enum LadderCommand {
+    /// Levels, what customers may know of each method, and paused features.
+    Show {
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Move a scope to a level until a time; in that scope it counts instead of what health says.
+    Move {
+        /// `all`, `method:alipay`, `channel:alipay-main` or `purpose:renewal`.
+        scope: String,
+        /// `normal`, `rerouted`, `other_method`, `transfer`, `held`, `assisted`, or 0 to 5.
+        level: String,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: String,
+        /// Until when; required.
+        #[command(flatten)]
+        end: EndArgs,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Take people's word on a scope back; what health says counts again.
+    Lift {
+        /// `all`, `method:alipay`, `channel:alipay-main` or `purpose:renewal`.
+        scope: String,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: String,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+/// `evergate features …`
+#[derive(Debug, Subcommand)]
+pub enum FeaturesCommand {
+    /// Pause a purpose until a time: what comes is kept and charged afterwards, or cancelled.
+    Pause {
+        /// `renewal`, `top_up`, `instalment`, `checkout`, or a purpose of your own.
+        purpose: String,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: String,
+        /// Until when; required: a pause without an end is forgotten.
+        #[command(flatten)]
+        end: EndArgs,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Let a paused purpose go on; its payments follow at a bounded rate.
+    Resume {
+        /// The purpose.
+        purpose: String,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: String,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+/// When something ends by itself.
+#[derive(Clone, Debug, Args)]
+pub struct EndArgs {
+    /// For this long, such as `30m`.
+    #[arg(long = "for", value_parser = duration, conflicts_with = "until")]
+    pub period: Option<Duration>,
+    /// Until this moment, RFC 3339.
+    #[arg(long)]
+    pub until: Option<jiff::Timestamp>,
 }
 
 /// Which payments to list.
@@ -418,7 +528,7 @@ pub struct ExplainArgs {
     /// The customer's bank.
     #[arg(long)]
     pub issuer: Option<String>,
-    /// `checkout`, `renewal` or `top_up`.
+    /// `checkout`, `renewal`, `top_up`, `instalment`, or a purpose of your own.
     #[arg(long)]
     pub purpose: Option<String>,
     /// `standard` or `vip`.

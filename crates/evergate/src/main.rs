@@ -57,6 +57,8 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Payments(command) => say(&client::payments(command, style).await?),
         Command::Channels(command) => say(&client::channels(command, style).await?),
         Command::Route(command) => say(&client::route(command, style).await?),
+        Command::Ladder(command) => say(&client::ladder(command, style).await?),
+        Command::Features(command) => say(&client::features(command, style).await?),
         Command::Maintenance(command) => say(&client::maintenance(command, style).await?),
         Command::Signals { server } => say(&client::signals(&server, style).await?),
         Command::Probe(args) => {

@@ -164,6 +164,8 @@ pub fn options(config: &Config, channels: &[Built]) -> Options {
     options.expiry_range =
         (set.expiry_s_min.map_or(least, seconds), set.expiry_s_max.map_or(most, seconds));
     policy(set, &mut options.policy);
+    options.degradation = config.degradation.settings();
+    config.degradation.set_policy(&mut options.policy);
     options
 }
 

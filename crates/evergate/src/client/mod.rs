@@ -4,6 +4,7 @@ mod api;
 mod bank;
 mod capabilities;
 mod config;
+mod ladder;
 mod route;
 mod show;
 mod signals;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 pub use api::{Api, ApiError};
 pub use bank::bank;
 pub use config::config;
+pub use ladder::{features, ladder};
 pub use route::route;
 pub(crate) use show::table;
 pub use signals::{maintenance, signals};
@@ -73,6 +75,17 @@ pub async fn payments(command: PaymentsCommand, style: Style) -> Result<String> 
         PaymentsCommand::Cancel { id, server } => {
             let path = path("/v1/payments/", &id, "/cancel")?;
             let (_, payment) = api(&server)?.post(&path, &Value::Null, None).await?;
+            Ok(style.render(&payment, show::payment))
+        }
+        PaymentsCommand::Hold { id, end, server } => {
+            let (path, body) = (path("/v1/payments/", &id, "/hold")?, ladder::hold_body(&end)?);
+            let (_, payment) = api(&server)?.post(&path, &body, None).await?;
+            Ok(style.render(&payment, show::payment))
+        }
+        PaymentsCommand::Extend { id, reason, end, server } => {
+            let path = path("/v1/payments/", &id, "/extend")?;
+            let body = ladder::ended(json!({ "reason": reason }), &end);
+            let (_, payment) = api(&server)?.post(&path, &body, None).await?;
             Ok(style.render(&payment, show::payment))
         }
         PaymentsCommand::Refund { id, amount, reason, idempotency_key, server } => {

@@ -78,6 +78,7 @@ pub(super) fn payment(payment: &Value, lang: Lang) -> String {
             let _ = writeln!(out, "  {}: {}", lang.pick(en, zh), text(payment, name));
         }
     }
+    out.push_str(&kept(payment, lang));
     let _ = writeln!(out, "{}", attempts(payment, lang));
     if !list(payment, "refunds").is_empty() {
         let _ = writeln!(out, "{}", refunds(list(payment, "refunds"), lang));
@@ -86,6 +87,26 @@ pub(super) fn payment(payment: &Value, lang: Lang) -> String {
         let _ = writeln!(out, "  {}  {}", text(event, "at"), story(event));
     }
     out.trim_end().to_owned()
+}
+
+/// That its order is or was held, or that it waits for its feature.
+fn kept(payment: &Value, lang: Lang) -> String {
+    let mut out = String::new();
+    let (hold, paused) = (&payment["hold"], &payment["paused"]);
+    if hold.is_object() {
+        let (until, by) = (text(hold, "until"), text(hold, "by"));
+        let ended = match hold["ended"].as_str() {
+            Some(end) => format!(", {} {end}", lang.pick("ended:", "已结束：")),
+            None => String::new(),
+        };
+        let told = lang.pick("order kept until", "订单保留至");
+        let _ = writeln!(out, "  {told} {until} ({by}){ended}");
+    }
+    if paused.is_object() {
+        let told = lang.pick("not charged: its feature is paused since", "未扣款：功能暂停于");
+        let _ = writeln!(out, "  {told} {}", text(paused, "since"));
+    }
+    out
 }
 
 fn story(event: &Value) -> String {

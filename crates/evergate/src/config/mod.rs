@@ -1,6 +1,7 @@
 //! The configuration file: read as a whole, every mistake told at once with its place, the rule
 //! that it breaks and what to do.
 
+mod degradation;
 mod model;
 mod read;
 mod routing;
@@ -21,6 +22,7 @@ use resilience::{FeeTable, Guide};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub use degradation::DegradationSection;
 pub use model::{
     ApiKeySection, ConfigSection, LogFormat, LogSection, MerchantSection, OperatorSection,
     PolicySection, ServerSection, StoreSection,
@@ -51,6 +53,8 @@ pub struct Config {
     pub channels: Vec<(ChannelId, ChannelSettings)>,
     /// `[policy]`
     pub policy: PolicySection,
+    /// `[degradation]`
+    pub degradation: DegradationSection,
     /// `[health]`
     pub health: resilience::Settings,
     /// `[routing]` and each channel's `[[channels.fees]]`
@@ -205,6 +209,7 @@ const SECTIONS: [&str; 15] = [
     "merchants",
     "channels",
     "policy",
+    "degradation",
     "health",
     "routing",
     "probes",
@@ -235,6 +240,7 @@ fn read_document<'t>(
         merchants,
         channels,
         policy: section(reader, document, "policy").unwrap_or_default(),
+        degradation: section(reader, document, "degradation").unwrap_or_default(),
         health: section(reader, document, "health").unwrap_or_default(),
         guide: routing::guide(reader, document, &named_channels(document), fees),
         signals: SignalsSections {

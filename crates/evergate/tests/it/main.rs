@@ -11,6 +11,7 @@ mod check;
 mod commands;
 mod config;
 mod crash;
+mod degradation;
 mod demo;
 mod routing;
 mod service;
