@@ -200,7 +200,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "server",
     "store",
     "log",

@@ -23,7 +23,7 @@ pub(super) async fn asset(NameInPath(name): NameInPath) -> Response {
             return (kept, console::UPLOT_JS_GZ).into_response();
         }
         "uplot-LICENSE.txt" => (TEXT, console::UPLOT_LICENSE.as_bytes()),
-        _ => return StatusCode::NOT_FOUND.into_response(),
+        _ => return (StatusCode::NOT_FOUND, "no such asset").into_response(),
     };
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, KEPT)], body).into_response()
 }

@@ -106,7 +106,7 @@ pub(super) async fn events(
 ) -> Result<Response, Stop> {
     let console = console_of(&state)?;
     let Ok(place) = std::sync::Arc::clone(&console.streams).try_acquire_owned() else {
-        return Ok(StatusCode::SERVICE_UNAVAILABLE.into_response());
+        return Ok((StatusCode::SERVICE_UNAVAILABLE, "too many streams").into_response());
     };
     let (say, heard) = mpsc::channel(4);
     tokio::spawn(tell(state, visitor.signed.key, say, Place::take(place)));

@@ -3,8 +3,8 @@
 use axum::extract::State;
 use axum::response::Response;
 use domain::{
-    Attempt, AttemptState, Class, Considered, Event, EventKind, Payment, PaymentId, Refund,
-    RefundProgress, RuleNote, Tier,
+    Attempt, AttemptState, Class, CloseWhy, Considered, Event, EventKind, Payment, PaymentId,
+    Refund, RefundProgress, RuleNote, Tier,
 };
 use pages::console::{Block, Cell, Line, Part, Room, Table, Tile, Tone, View, Words, phrase};
 
@@ -185,6 +185,14 @@ fn said(words: Words, attempt: &Attempt) -> Line {
         AttemptState::Unknown { fault, since, .. } => {
             code(&fault.code, &fault.detail).and(words.pick("，自 ", ", since ")).and(*since)
         }
+        AttemptState::Closing { since, why: CloseWhy::Orphan, .. } => Line::at(
+            words.pick(
+                "没有答复；没有人见过它的付款码，因此已换通道，并自 {} 起要求关闭",
+                "no answer came; nobody has seen a code of it, so another channel took over, \
+                 and it is asked to close it since {}",
+            ),
+            *since,
+        ),
         AttemptState::Closing { since, .. } => {
             Line::at(words.pick("自 {} 起要求关闭", "asked to close it since {}"), *since)
         }

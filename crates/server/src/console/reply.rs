@@ -72,7 +72,7 @@ impl IntoResponse for Stop {
                 let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
                 go(&format!("/console/sign-in?next={next}"))
             }
-            Stop::Gone => StatusCode::UNAUTHORIZED.into_response(),
+            Stop::Gone => (StatusCode::UNAUTHORIZED, "signed out").into_response(),
             Stop::Token(locale) => {
                 page(StatusCode::FORBIDDEN, locale, Words::no_token_title, Words::no_token)
             }

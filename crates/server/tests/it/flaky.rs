@@ -126,6 +126,7 @@ impl Store for Flaky {
     }
 
     async fn set_controls(&self, next: &Controls, audit: AuditLine) -> Result<bool, StoreError> {
+        self.check()?;
         self.books.set_controls(next, audit).await
     }
     async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError> {

@@ -5,6 +5,7 @@
 mod accept;
 mod bad_input;
 mod channels;
+mod console;
 mod flaky;
 mod notifications;
 mod openapi;

@@ -153,6 +153,8 @@ pub(crate) struct World {
     pub(crate) clock: Arc<Wound>,
     pub(crate) store: Arc<Flaky>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) operators: Operators,
+    pub(crate) keys: ApiKeys,
     pub(crate) running: Running,
     pub(crate) http: reqwest::Client,
     /// Of the merchant `shop`.
@@ -161,6 +163,27 @@ pub(crate) struct World {
     pub(crate) other: String,
     /// Of the operator `li`.
     pub(crate) li: String,
+}
+
+/// The password of everybody at the console.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// People at the console: one of each role.
+pub(crate) fn people() -> Vec<Operator> {
+    // Made once: it is slow on purpose.
+    static HASH: OnceLock<String> = OnceLock::new();
+    let hash = HASH.get_or_init(|| hash_password(PASSWORD, [7; 16]));
+    let person =
+        |name: &str, role| Operator { name: name.into(), role, password_hash: hash.clone() };
+    vec![person("wei", Role::Viewer), person("li", Role::Operator), person("zhang", Role::Approver)]
+}
+
+/// Secrets that differ; a test needs no more.
+fn counted_secret() -> [u8; 32] {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    let mut secret = [0x5a; 32];
+    secret[..8].copy_from_slice(&COUNT.fetch_add(1, Ordering::SeqCst).to_be_bytes());
+    secret
 }
 
 /// The recorder is one for the process.
@@ -191,6 +214,11 @@ pub(crate) async fn world() -> World {
 }
 
 pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World {
+    world_at("http://127.0.0.1", adjust).await
+}
+
+/// A server that the public reaches at an address.
+pub(crate) async fn world_at(public_url: &str, adjust: impl FnOnce(&mut ServerOptions)) -> World {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let metrics = metrics_handle();
     let script = Arc::new(Script {
@@ -241,22 +269,27 @@ pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World
     ])
     .unwrap();
     let signals = signals(&engine);
+    let operators = Operators::new(people()).unwrap();
     let app = App {
         bank: None,
         engine: engine.clone(),
         codecs: Arc::new(codecs),
         entropy: entropy.clone(),
-        keys,
+        keys: keys.clone(),
         signals: Some(signals),
         config: None,
-        console: None,
+        console: Some(ConsoleOptions {
+            operators: operators.clone(),
+            random: Arc::new(counted_secret),
+            public_url: public_url.to_owned(),
+        }),
         metrics: Some(metrics),
     };
     let mut limits = ServerOptions::new(SocketAddr::from(([127, 0, 0, 1], 0)));
     adjust(&mut limits);
     let running = Server::start(app, limits).await.unwrap();
     let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-    World { engine, script, clock, store, entropy, running, http, shop, other, li }
+    World { engine, script, clock, store, entropy, operators, keys, running, http, shop, other, li }
 }
 
 /// The secret that signs for `partner`: 32 times the byte 7.
