@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChannelId, Method, Purpose, Timestamp};
+use crate::{ChannelId, Locale, Method, Purpose, Timestamp};
 
 /// A rung of the ladder. Every rung offers what the rungs above it offer as well.
 #[derive(
@@ -49,6 +49,24 @@ impl Level {
             Level::Transfer => "transfer",
             Level::Held => "held",
             Level::Assisted => "assisted",
+        }
+    }
+
+    /// What people call it, in their language.
+    pub fn label(self, locale: Locale) -> &'static str {
+        match (self, locale) {
+            (Level::Normal, Locale::Zh) => "正常",
+            (Level::Normal, Locale::En) => "as usual",
+            (Level::Rerouted, Locale::Zh) => "静默切换",
+            (Level::Rerouted, Locale::En) => "rerouted silently",
+            (Level::OtherMethod, Locale::Zh) => "提供其他方式",
+            (Level::OtherMethod, Locale::En) => "another method offered",
+            (Level::Transfer, Locale::Zh) => "提供银行转账",
+            (Level::Transfer, Locale::En) => "bank transfer offered",
+            (Level::Held, Locale::Zh) => "保留订单",
+            (Level::Held, Locale::En) => "order held, pay later",
+            (Level::Assisted, Locale::Zh) => "人工协助",
+            (Level::Assisted, Locale::En) => "staff-assisted",
         }
     }
 

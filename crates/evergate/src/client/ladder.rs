@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use domain::{Level, Locale};
 use serde_json::{Value, json};
 
 use super::show::{list, table, text};
@@ -102,17 +103,9 @@ fn methods(value: &Value, lang: Lang) -> String {
 
 fn level(one: &Value, lang: Lang) -> String {
     let name = text(one, "level");
-    let zh = match name.as_str() {
-        "normal" => "0 正常",
-        "rerouted" => "1 静默切换",
-        "other_method" => "2 提供其他方式",
-        "transfer" => "3 提供银行转账",
-        "held" => "4 保留订单",
-        "assisted" => "5 人工协助",
-        _ => return name,
-    };
-    let number = zh.split(' ').next().unwrap_or_default();
-    lang.pick(format!("{number} {name}"), zh.to_owned())
+    let Ok(level) = name.parse::<Level>() else { return name };
+    let number = level.number();
+    lang.pick(format!("{number} {name}"), format!("{number} {}", level.label(Locale::Zh)))
 }
 
 fn levels(found: &[Value], lang: Lang) -> String {

@@ -8,6 +8,7 @@
 mod bank;
 mod books;
 mod catalogue;
+mod ladder;
 mod live;
 mod operator;
 mod phases;
@@ -24,7 +25,7 @@ mod width;
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -62,6 +63,7 @@ struct Run<'a> {
     scenario: Scenario,
     began: Instant,
     since: Timestamp,
+    ladder: Mutex<ladder::Watch>,
 }
 
 /// Runs a demo. `quiet` shows nothing while it runs.
@@ -159,7 +161,8 @@ async fn perform(
     let since = crate::clock::now();
     stage.sandbox.load_scenario(&scenario);
     let began = Instant::now();
-    let run = Run { args, lang, live, stage, town: Arc::new(town), scenario, began, since };
+    let (town, ladder) = (Arc::new(town), Mutex::default());
+    let run = Run { args, lang, live, stage, town, scenario, began, since, ladder };
     let bank = Arc::clone(&run.town.bank);
     let statements = tokio::spawn(async move { bank.tell().await });
     let mut visits = JoinSet::new();
@@ -217,6 +220,7 @@ impl Run<'_> {
                 phase = next.text;
             }
             self.tell_health(at, &mut healths);
+            self.tell_ladder(at);
             self.tell_certificates(at, &mut named);
             if self.live.is_due(at, of) {
                 self.live.show(&screen.frame(self, at, of, &phase));
@@ -250,6 +254,16 @@ impl Run<'_> {
         }
     }
 
+    /// Says when the ladder moves.
+    fn tell_ladder(&self, at: Duration) {
+        let engine = &self.stage.gateway.engine;
+        let (controls, now) = (engine.controls(), engine.now());
+        let mut watch = self.ladder.lock().unwrap_or_else(PoisonError::into_inner);
+        for text in watch.look(&controls.ladder, now, at, self.lang) {
+            self.live.announce(at, &text);
+        }
+    }
+
     /// Says which certificate has run out and since when, once for each channel.
     fn tell_certificates(&self, at: Duration, named: &mut BTreeSet<domain::ChannelId>) {
         let fresh: Vec<(domain::ChannelId, String)> = self.seen(|seen| {
@@ -278,6 +292,7 @@ impl Run<'_> {
             loop {
                 let at = self.began.elapsed();
                 self.tell_health(at, &mut healths);
+                self.tell_ladder(at);
                 if self.live.is_due(at, self.args.duration) {
                     self.live.show(&screen.frame(self, at, self.args.duration, words));
                 }
@@ -414,7 +429,9 @@ impl Run<'_> {
             lapsed,
             began: (self.began, self.since),
         };
-        sources.story()
+        let mut story = sources.story();
+        story.extend(self.ladder.lock().unwrap_or_else(PoisonError::into_inner).story());
+        story
     }
 
     fn tell_lost(&self, ending: &Ending) -> String {

@@ -17,6 +17,8 @@ use crate::client::{Api, ApiError};
 /// How often a shopper to whom nothing could be shown tries again, and after which pause.
 const TRIES_AGAIN: u32 = 2;
 const TRY_PAUSE: Duration = Duration::from_secs(1);
+/// After which time a shopper whose order is kept looks at it again without a reminder.
+const LOOKS_AGAIN: Duration = Duration::from_secs(8);
 /// How long a shopper waits for a charge to be confirmed, and a shop for a payment.
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -60,10 +62,7 @@ impl Town {
         }
         match payment["status"].as_str() {
             Some("requires_customer") => self.at_the_code(visit, payment, began).await,
-            Some("unavailable") => {
-                self.cancel(&id).await;
-                self.could_not(visit, began)
-            }
+            Some("unavailable" | "held") => self.come_back(visit, &id, began).await,
             _ => self.charged(visit, &id, began).await,
         }
     }
@@ -271,6 +270,47 @@ impl Town {
         self.could_not(visit, began)
     }
 
+    /// Nothing takes the order: the shop has it kept, and the shopper comes back through its link
+    /// once the gateway says that it can be paid.
+    async fn come_back(&self, visit: &Visit, id: &str, began: Instant) -> Ending {
+        let path = format!("/v1/payments/{id}");
+        // Refused when the gateway has kept it by itself, or when it cannot be kept.
+        let _ = self.api.post(&format!("{path}/hold"), &Value::Null, None).await;
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            self.until_reminded(&path).await;
+            match self.another_code(id).await {
+                Some(payment) if payment["status"] == "requires_customer" => {
+                    return Box::pin(self.at_the_code(visit, payment, began)).await;
+                }
+                Some(payment) if payment["status"] == "paid" => {
+                    return self.afterwards(visit, id).await;
+                }
+                _ => {}
+            }
+        }
+        self.cancel(id).await;
+        self.could_not(visit, began)
+    }
+
+    /// Waits for the reminder; a shopper who was reminded before, or forgotten, looks again after
+    /// a while.
+    async fn until_reminded(&self, path: &str) {
+        let until = Instant::now() + LOOKS_AGAIN;
+        while Instant::now() < until {
+            tokio::time::sleep(TRY_PAUSE / 2).await;
+            if self.is_reminded(path).await {
+                return;
+            }
+        }
+    }
+
+    async fn is_reminded(&self, path: &str) -> bool {
+        let story = self.api.get(&format!("{path}/events"), &[]).await.unwrap_or_default();
+        let events = story["events"].as_array().map_or(&[][..], Vec::as_slice);
+        events.iter().any(|event| event["event"] == "reminded" && event["why"] == "recovered")
+    }
+
     /// A saved card: the money moves without the shopper.
     async fn charged(&self, visit: &Visit, id: &str, began: Instant) -> Ending {
         let until = Instant::now() + PATIENCE;
@@ -282,7 +322,7 @@ impl Town {
                     Some("declined") => return Ending::Refused,
                     Some("cancelled" | "expired") => return self.could_not(visit, began),
                     // The charge never arrived, so it may be tried again.
-                    Some("unavailable") => {
+                    Some("unavailable" | "held") => {
                         self.another_code(id).await;
                     }
                     _ => {}

@@ -38,6 +38,10 @@ hold_off_ms = 1500
 hold_off_max_ms = 6000
 probe_every_ms = 1000
 ramp_step_ms = 1500
+
+[degradation]
+down_after = \"500ms\"
+up_after = \"2s\"
 ";
 
 /// Added to every channel.

@@ -6,13 +6,16 @@
 
 use std::time::{Duration, Instant};
 
-use domain::{AttemptState, ChannelId, Method, Payment, PaymentState, Timestamp};
+use domain::{
+    AttemptState, ChannelId, Hold, HoldEnd, Level, Method, Payment, PaymentState, Timestamp,
+};
 use engine::Turn;
 use resilience::Cause;
 use sandbox::{Operation, ProviderKind, Scenario, Step};
 use serde::Serialize;
 
 use super::books::was_served;
+use super::ladder::{locale, who};
 use super::phases;
 use super::tally::Tally;
 use super::timing::Lapsed;
@@ -62,6 +65,26 @@ pub enum Happened {
         cause: Option<&'static str>,
         /// Payments that went elsewhere because of it.
         elsewhere: u64,
+    },
+    /// The degradation ladder went down and came up by itself.
+    Ladder {
+        /// For whom: `all` or `method:<method>`.
+        scope: String,
+        /// The deepest level, 1 to 5.
+        deepest: u8,
+        /// From then.
+        from_s: f64,
+        /// Until it was back at the top; absent: it was not when the books were compared.
+        until_s: Option<f64>,
+    },
+    /// Orders were kept for customers who could not pay.
+    Held {
+        /// How many.
+        held: u64,
+        /// Of those, paid since, by customers who came back through the link.
+        paid: u64,
+        /// Of those, reminded that they could pay.
+        reminded: u64,
     },
     /// A bank refused its customers at one provider.
     Bank {
@@ -142,6 +165,7 @@ impl Sources<'_> {
         story.extend(steps.iter().filter_map(|step| self.bank(step)));
         story.extend(steps.iter().filter_map(|step| self.approved(step)).next());
         story.extend(self.transferred());
+        story.extend(self.held());
         story
     }
 
@@ -154,6 +178,16 @@ impl Sources<'_> {
         };
         let matched = self.payments.iter().filter(by_transfer).count() as u64;
         (self.transfers > 0).then_some(Happened::Transfers { made: self.transfers, matched })
+    }
+
+    fn held(&self) -> Option<Happened> {
+        let holds = || self.payments.iter().filter_map(|payment| payment.hold.as_ref());
+        let count = |test: fn(&Hold) -> bool| holds().filter(|hold| test(hold)).count() as u64;
+        (holds().count() > 0).then(|| Happened::Held {
+            held: count(|_| true),
+            paid: count(|hold| hold.ended == Some(HoldEnd::Paid)),
+            reminded: count(|hold| hold.recovery_told.is_some()),
+        })
     }
 
     fn seconds(&self, at: Timestamp) -> f64 {
@@ -363,6 +397,19 @@ impl Happened {
                     ),
                 )
             }
+            Happened::Ladder { scope, deepest, from_s, until_s } => {
+                ladder(scope, *deepest, (*from_s, *until_s), lang)
+            }
+            Happened::Held { held, paid, reminded } => lang.pick(
+                format!(
+                    "{held} orders were kept for customers who could not pay; {reminded} of them \
+                     were told that they could again, and {paid} came back and paid."
+                ),
+                format!(
+                    "为无法付款的客户保留了 {held} 笔订单，恢复后提醒了 {reminded} 位，其中 {paid} \
+                     笔已回来完成支付。"
+                ),
+            ),
             Happened::Transfers { made, matched } => lang.pick(
                 format!(
                     "{made} customers were offered a bank transfer when nothing else was left and \
@@ -386,6 +433,22 @@ impl Happened {
             ),
         }
     }
+}
+
+fn ladder(scope: &str, deepest: u8, (from_s, until_s): (f64, Option<f64>), lang: Lang) -> String {
+    let who = scope.parse().map_or_else(|_| scope.to_owned(), |reach| who(&reach, lang));
+    let level = deepest.to_string().parse::<Level>().unwrap_or_default();
+    let name = level.label(locale(lang));
+    let (en, zh) = match until_s {
+        Some(s) => (format!("and was back at {s:.1} s"), format!("{s:.1} s 自动恢复")),
+        None => ("and was not back yet".to_owned(), "尚未恢复".to_owned()),
+    };
+    lang.pick(
+        format!(
+            "The ladder went down to level {deepest} ({name}) for {who} at {from_s:.1} s {en}."
+        ),
+        format!("{who}在 {from_s:.1} s 起降级，最低 {deepest} 级（{name}），{zh}。"),
+    )
 }
 
 /// Which certificate has run out and since when, from the codec's words.
