@@ -97,19 +97,25 @@ impl View<'_> {
     /// Whether a payment would be tried there now.
     fn works(&self, channel: &ChannelId, method: Method, purpose: Purpose) -> bool {
         let passage = Passage { method, channel: Some(channel), purpose };
+        self.controls.ladder.bars(&passage, self.now).is_none() && self.is_well(channel, method)
+    }
+
+    /// Whether it is in service, whatever the ladder says.
+    fn is_well(&self, channel: &ChannelId, method: Method) -> bool {
         let key = CellKey { channel: channel.clone(), method };
         self.controls.disabled(channel, method, self.now).is_none()
-            && self.controls.ladder.bars(&passage, self.now).is_none()
             && self.board.cell(&key).is_none_or(|cell| !cell.state.is_out())
     }
 
+    /// What the policy sees. People's levels are none of its business: else it would hold down
+    /// for a while what they have just lifted.
     fn lanes(&self) -> Vec<LaneSight> {
-        let mut lanes = Vec::new();
-        for (channel, method) in self.options.lanes() {
-            let in_service = self.works(channel, method, Purpose::Checkout);
-            lanes.push(LaneSight { channel: channel.clone(), method, in_service });
-        }
-        lanes
+        let lanes = self.options.lanes().map(|(channel, method)| LaneSight {
+            channel: channel.clone(),
+            method,
+            in_service: self.is_well(channel, method),
+        });
+        lanes.collect()
     }
 
     fn level(&self, method: Method, purpose: Purpose) -> Level {
@@ -117,11 +123,13 @@ impl View<'_> {
     }
 
     fn sights(&self) -> Vec<MethodSight> {
-        let lanes = self.lanes();
         let mut seen = BTreeSet::new();
-        let first = |lane: &&LaneSight| seen.insert(lane.method);
-        let methods: Vec<Method> = lanes.iter().filter(first).map(|lane| lane.method).collect();
-        let works = |m: Method| lanes.iter().any(|lane| lane.method == m && lane.in_service);
+        let methods = self.options.lanes().map(|(_, method)| method);
+        let methods: Vec<Method> = methods.filter(|method| seen.insert(*method)).collect();
+        let works = |m: Method| {
+            let mut of_it = self.options.lanes().filter(|(_, method)| *method == m);
+            of_it.any(|(channel, _)| self.works(channel, m, Purpose::Checkout))
+        };
         let instead = |m: Method| methods.iter().copied().find(|o| *o != m && works(*o));
         let mut sights: Vec<MethodSight> = methods
             .iter()

@@ -7,6 +7,7 @@ mod bad_input;
 mod channels;
 mod console;
 mod flaky;
+mod ladder;
 mod notifications;
 mod openapi;
 mod payments;
