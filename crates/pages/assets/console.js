@@ -6,16 +6,17 @@
 
   // Times, and the zone that times are typed in.
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
-  const format = new Intl.DateTimeFormat(document.documentElement.lang, {
-    year: "numeric", month: "2-digit", day: "2-digit",
-    hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
-  });
+  const two = (n) => String(n).padStart(2, "0");
+  const clock = (at) => two(at.getHours()) + ":" + two(at.getMinutes()) + ":" + two(at.getSeconds());
+  const day = (at) => at.getFullYear() + "-" + two(at.getMonth() + 1) + "-" + two(at.getDate());
+  // Today is left out: what people compare are times.
+  const format = (at) => (day(at) === day(new Date()) ? "" : day(at) + " ") + clock(at);
   const localise = (within) => {
     for (const time of $("time[datetime]", within)) {
       const at = new Date(time.dateTime);
       if (isNaN(at)) continue;
       time.title = time.textContent;
-      time.textContent = format.format(at);
+      time.textContent = format(at);
     }
     for (const input of $("input[type=datetime-local]", within)) {
       const sent = input.form && input.form.elements[input.name.replace(/_at$/, "_zone")];
@@ -50,6 +51,12 @@
   const plots = new Map();
   const range = { share: () => [0, 1], count: (u, lo, hi) => [0, Math.max(4, Math.ceil((hi || 0) * 1.15))] };
   const least = { rate: 1, ms: 100 };
+  // A step with calls between steps without would be no line at all: it is a point.
+  const alone = (u, index) => {
+    const data = u.data[index], none = (v) => v == null;
+    const lone = data.map((v, i) => i).filter((i) => !none(data[i]) && none(data[i - 1]) && none(data[i + 1]));
+    return lone.length ? lone : null;
+  };
   const draw = (charts, answer) => {
     for (const figure of $("figure", charts)) {
       const { figure: name, unit: kind } = figure.dataset;
@@ -70,14 +77,14 @@
         cursor: { sync: { key: "console" } },
         scales: { y: { range: y } },
         axes: [
-          { ...axis, space: 70, values: (u, ticks) => ticks.map((t) => format.format(new Date(t * 1000)).slice(-8, -3)) },
+          { ...axis, space: 70, values: (u, ticks) => ticks.map((t) => clock(new Date(t * 1000)).slice(0, 5)) },
           { ...axis, size: 56, values: (u, ticks) => ticks.map(unit) },
         ],
         series: [
-          { value: (u, t) => (t == null ? "–" : format.format(new Date(t * 1000)).slice(-8)) },
+          { label: document.documentElement.lang.startsWith("zh") ? "时间" : "Time", value: (u, t) => (t == null ? "–" : clock(new Date(t * 1000))) },
           ...answer.channels.map((c, i) => ({
             label: c.name, stroke: colours[i % 7], dash: dashes[i % 7], width: 2, spanGaps: false,
-            points: { show: false }, value: (u, v) => unit(v),
+            points: { show: false, size: 5, filter: alone }, value: (u, v) => unit(v),
           })),
         ],
       }, data, box);

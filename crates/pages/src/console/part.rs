@@ -210,6 +210,10 @@ impl Cell {
         self
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.line.0.is_empty() && self.small.is_empty()
+    }
+
     /// That is to be taken so.
     #[must_use]
     pub fn toned(self, tone: Tone) -> Cell {
@@ -380,8 +384,8 @@ pub enum Part {
     Table(Table),
     /// Names and values.
     Facts(Vec<(String, Line)>),
-    /// Lines one under the other.
-    Lines(Vec<Line>),
+    /// Lines one under the other, with their title.
+    Lines(String, Vec<Line>),
     /// A form.
     Form(Form),
     /// Where to go on: words, address, and whether it is where one is.

@@ -46,6 +46,29 @@ const BOOK: &[(&str, &str)] = &[
     ("probing", "探测恢复中"),
     ("ramping", "逐步恢复中"),
     ("{} is {}", "{} {}"),
+    // Why the ladder is where it is
+    ("{}: in service again", "{}：已恢复服务"),
+    ("{}: another channel carries it", "{}：由其他通道承接"),
+    ("{}: no channel of it is in service, another method is", "{}：没有可用通道，其他支付方式可用"),
+    (
+        "{}: nothing online is in service, a transfer is possible",
+        "{}：在线方式都不可用，可银行转账",
+    ),
+    ("{}: nothing is in service", "{}：没有可用的方式"),
+    ("method {}", "{}"),
+    ("channel {}", "通道 {}"),
+    ("purpose {}", "功能 {}"),
+    ("all", "所有人"),
+    ("normal", "正常"),
+    ("rerouted", "静默切换"),
+    ("other_method", "提供其他方式"),
+    ("transfer", "提供银行转账"),
+    ("held", "保留订单"),
+    ("assisted", "人工协助"),
+    ("renewal", "自动续费"),
+    ("top_up", "自动充值"),
+    ("instalment", "分期付款"),
+    ("checkout", "结账"),
     // What was done
     ("sign in refused", "登录被拒"),
     ("sign in", "登录"),
@@ -117,8 +140,11 @@ fn gaps<'t>(pattern: &str, text: &'t str) -> Option<Vec<&'t str>> {
     rest.is_empty().then_some(filled)
 }
 
-/// A channel, or a channel and the method on it by the name that the API uses.
+/// A method by the name that the API uses, a channel, or both.
 fn names(text: &str) -> String {
+    if let Ok(method) = text.parse::<Method>() {
+        return method.label(Locale::Zh).to_owned();
+    }
     match text.rsplit_once(' ').map(|(channel, method)| (channel, method.parse::<Method>())) {
         Some((channel, Ok(method))) => format!("{channel} {}", method.label(Locale::Zh)),
         _ => text.to_owned(),
@@ -146,6 +172,8 @@ mod tests {
                 "preferred; its order ends before the payment, after 2 h",
                 "首选；其订单先于支付单到期：2 h",
             ),
+            ("method alipay: another channel carries it", "支付宝：由其他通道承接"),
+            ("move all to level held until", "将 所有人 调整到级别 保留订单，直到"),
             ("something new", "something new"),
         ] {
             assert_eq!(phrase(Locale::Zh, en), zh);

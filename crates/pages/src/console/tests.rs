@@ -53,7 +53,7 @@ fn view() -> View {
         Part::Note(hostile(), Some(Tone::Warn)),
         Part::Table(table()),
         Part::Facts(vec![("<dt>".into(), Line::code("<c>"))]),
-        Part::Lines(vec![hostile()]),
+        Part::Lines("<h8>".into(), vec![hostile()]),
         Part::Form(form()),
         Part::Links(vec![("<l>".into(), "/console?a=1&b=\"".into(), true)]),
     ];
@@ -63,9 +63,19 @@ fn view() -> View {
 #[test]
 fn whatever_stands_in_a_part_stays_text() {
     let html = page(&shell(Locale::En), &view());
-    for tag in
-        ["<img src", "<i>", "<b>", "<h9>", "<c>", "<u>", "<l>", "<A>", "\"><script>", "<dt><"]
-    {
+    for tag in [
+        "<img src",
+        "<i>",
+        "<b>",
+        "<h9>",
+        "<h8>",
+        "<c>",
+        "<u>",
+        "<l>",
+        "<A>",
+        "\"><script>",
+        "<dt><",
+    ] {
         assert!(!html.contains(tag), "{tag}: {html}");
     }
     assert!(html.contains("&#60;img src=x&#62;") || html.contains("&lt;img src=x&gt;"), "{html}");

@@ -147,6 +147,7 @@ sentences! {
     subject: "商品", "Subject";
     tier: "客户等级", "Customer's rank";
     purpose: "用途", "Purpose";
+    feature: "功能", "Feature";
     expires: "到期", "Ends";
     paid_at: "支付时间", "Paid";
     review: "待人工处理", "For a person";

@@ -90,7 +90,7 @@ pub(super) fn reach_name(words: Words, reach: &Reach) -> String {
         Reach::All => words.everybody().to_owned(),
         Reach::Method(method) => method.label(words.0).to_owned(),
         Reach::Channel(channel) => format!("{} {channel}", words.channel()),
-        Reach::Purpose(purpose) => format!("{} {}", words.purpose(), words.purpose_name(purpose)),
+        Reach::Purpose(purpose) => format!("{} {}", words.feature(), words.purpose_name(purpose)),
     }
 }
 
@@ -139,7 +139,7 @@ fn levels_table(words: Words, levels: &[(&Descent, bool)]) -> Table {
 }
 
 fn gates_table(words: Words, gates: &[&Gate]) -> Table {
-    let titles = [words.purpose(), words.mover(), words.reason(), words.since(), words.until()];
+    let titles = [words.feature(), words.mover(), words.reason(), words.since(), words.until()];
     let mut table = Table::new(words.gates(), &titles);
     table.empty = Some(words.no_gates().to_owned());
     for gate in gates {
@@ -254,7 +254,7 @@ fn pause_form(reading: &Reading<'_>, state: &Shared) -> Form {
         action: "/console/ladder/pause".to_owned(),
         search: false,
         fields: vec![
-            Field::new("purpose", words.purpose(), picks).wrong(reading.wrong("purpose")),
+            Field::new("purpose", words.feature(), picks).wrong(reading.wrong("purpose")),
             reading.end_field(),
             reading.reason_field(),
         ],
@@ -274,7 +274,7 @@ fn resume_form(reading: &Reading<'_>, gates: &[&Gate]) -> Form {
         action: "/console/ladder/resume".to_owned(),
         search: false,
         fields: vec![
-            Field::new("purpose", words.purpose(), picks).wrong(reading.wrong("purpose")),
+            Field::new("purpose", words.feature(), picks).wrong(reading.wrong("purpose")),
             reading.reason_field(),
         ],
         button: words.resume().to_owned(),

@@ -94,7 +94,7 @@ fn figures(words: Words, all: &Point, views: &[ChannelView]) -> Vec<Tile> {
     };
     let (success, tone) = say::success(all, words);
     let unknown = if all.unknown > 0 { Tone::Warn } else { Tone::Good };
-    let out = views.iter().filter(|view| worst(view).1 == Tone::Bad).count();
+    let out = views.iter().filter(|view| is_out(view)).count();
     let out_tone = if out > 0 { Tone::Bad } else { Tone::Good };
     let lately = words.last_minutes();
     vec![
@@ -149,6 +149,11 @@ fn worst(view: &ChannelView) -> (HealthOrOff, Tone) {
     (HealthOrOff::Is(health), say::tone(&health))
 }
 
+/// Whether any of its methods is in service neither by health nor by people.
+fn is_out(view: &ChannelView) -> bool {
+    view.methods.iter().any(|(_, method)| method.disabled.is_some() || method.health.is_out())
+}
+
 enum HealthOrOff {
     Is(HealthState),
     Off,
@@ -185,7 +190,7 @@ fn channels(words: Words, views: &[ChannelView], each: &[(ChannelId, Point)]) ->
         let unknown = Cell::number(point.unknown);
         let unknown = if point.unknown > 0 { unknown.toned(Tone::Warn) } else { unknown };
         table.push(vec![
-            Cell::from(link).with(methods.collect::<Vec<_>>().join("、")),
+            Cell::from(link).with(methods.collect::<Vec<_>>().join(words.pick("、", ", "))),
             state.toned(tone).with(cause),
             Cell::number(success).toned(success_tone),
             Cell::number(say::rate(&point, LATELY)),

@@ -148,8 +148,7 @@ fn told(words: Words, payment: &Payment, attempt: &Attempt) -> Vec<Part> {
     ];
     let list = |title: &str, lines: Vec<Line>, parts: &mut Vec<Part>| {
         if !lines.is_empty() {
-            parts.push(Part::Note(title.into(), Some(Tone::Quiet)));
-            parts.push(Part::Lines(lines));
+            parts.push(Part::Lines(title.to_owned(), lines));
         }
     };
     let considered = |c: &Considered| considered(words, payment, c);

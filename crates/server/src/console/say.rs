@@ -73,7 +73,7 @@ pub(super) fn evidence(words: Words, view: &MethodView) -> Vec<Line> {
     }
     lines.extend(of_state(words, view));
     let (against, needed) = strongest(view);
-    if against > 0.2 * needed {
+    if against > 0.5 * needed {
         let share = percent((against / needed.max(f64::MIN_POSITIVE)).min(9.99));
         lines.push(Line::from(words.pick(
             format!("不利证据为停用所需的 {share}"),
