@@ -224,6 +224,8 @@ pub enum Source {
     Close,
     /// The provider's statement.
     Statement,
+    /// Staff, who took the money.
+    Staff,
 }
 
 /// Something learned about one attempt.

@@ -15,6 +15,7 @@ mod ids;
 mod ladder;
 mod maintenance;
 mod money;
+mod offline;
 mod operation;
 mod outcome;
 mod payment;
@@ -37,6 +38,7 @@ pub use ids::{
 pub use ladder::{Descent, Gate, Ladder, Level, Mover, Passage, Reach};
 pub use maintenance::{Day, Maintenance, Scope, When};
 pub use money::{Currency, InvalidMoney, Money};
+pub use offline::{OFFLINE_CHANNEL, Offline, OfflineKind, OfflineRefused, offline_channel};
 pub use operation::{Answer, CloseWhy, Operation, Order, OrderRef, RefundOrder};
 pub use outcome::{
     Bilingual, Class, CloseState, Created, Decline, Fault, Notice, NoticeKind, OrderState, Outcome,

@@ -122,6 +122,8 @@ pub enum Review {
     RefundStuck,
     /// The bank took money back that had been counted for the payment.
     MoneyReversed,
+    /// Offline money is to be given back, and only people can.
+    RefundByHand,
 }
 
 /// A payment's status as merchants and operators see it.
@@ -761,8 +763,11 @@ impl Payment {
     }
 
     /// Whether a refund waits in a list that people work through: one by bank transfer, once the
-    /// ledger has it.
+    /// ledger has it, and one of offline money.
     fn is_with_people(&self, refund: &Refund) -> bool {
+        if matches!(refund.progress, RefundProgress::ByHand { .. }) {
+            return true;
+        }
         let by_transfer =
             self.attempt(refund.attempt).is_some_and(|a| a.method == Method::BankTransfer);
         by_transfer && matches!(refund.progress, RefundProgress::Pending { accepted: true, .. })
@@ -856,7 +861,9 @@ impl Refund {
             RefundProgress::Pending { check, .. } => {
                 Some((check.at, Task::QueryRefund(self.ordinal)))
             }
-            RefundProgress::Succeeded { .. } | RefundProgress::Failed { .. } => None,
+            RefundProgress::ByHand { .. }
+            | RefundProgress::Succeeded { .. }
+            | RefundProgress::Failed { .. } => None,
         }
     }
 }

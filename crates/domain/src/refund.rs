@@ -68,6 +68,11 @@ pub enum RefundProgress {
         /// The next question.
         check: Check,
     },
+    /// Offline money: no provider has it, so people give it back and say so.
+    ByHand {
+        /// Since when they are to.
+        since: Timestamp,
+    },
     /// The money went back.
     Succeeded {
         /// When we learned it.
@@ -121,7 +126,7 @@ impl Refund {
     ) -> Refund {
         use RefundProgress as P;
         let until = match self.progress {
-            P::Succeeded { .. } | P::Failed { .. } => return self.clone(),
+            P::Succeeded { .. } | P::Failed { .. } | P::ByHand { .. } => return self.clone(),
             P::InFlight { until, .. } | P::Pending { until, .. } => until,
             P::Requested { .. } => now,
         };
@@ -181,7 +186,9 @@ impl Refund {
                 check.tries + 1
             }
             RefundProgress::InFlight { tries, .. } => *tries,
-            RefundProgress::Succeeded { .. } | RefundProgress::Failed { .. } => 0,
+            RefundProgress::ByHand { .. }
+            | RefundProgress::Succeeded { .. }
+            | RefundProgress::Failed { .. } => 0,
         }
     }
 

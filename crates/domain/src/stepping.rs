@@ -7,8 +7,8 @@ use crate::attempt::AttemptFact;
 use crate::refund::RefundProgress;
 use crate::{
     Attempt, AttemptState, Check, CloseState, EndGoal, Event, EventKind, Flow, HoldEnd, Illegal,
-    Late, Money, OrderState, Outcome, Payment, PaymentState, Policy, ProviderOrderNo, Refund,
-    RefundReason, Review, Source, Step, Task, Timestamp,
+    Late, Method, Money, OrderState, Outcome, Payment, PaymentState, Policy, ProviderOrderNo,
+    Refund, RefundReason, Review, Source, Step, Task, Timestamp,
 };
 
 /// A payment in the middle of a step.
@@ -30,7 +30,8 @@ impl Stepping {
 
     pub(crate) fn review(&mut self, why: Review) {
         // Money that Evergate owes a customer is not hidden behind another question.
-        let money = matches!(why, Review::RefundStuck | Review::MoneyReversed);
+        let money =
+            matches!(why, Review::RefundStuck | Review::MoneyReversed | Review::RefundByHand);
         let more = money && self.payment.review != Some(why);
         if self.payment.review.is_none() || more {
             self.payment.review = Some(why);
@@ -243,6 +244,7 @@ impl Stepping {
         // MAX_ATTEMPTS and MAX_REFUNDS keep this far below the end of u16.
         let ordinal = u16::try_from(self.payment.refunds.len() + 1).unwrap_or(u16::MAX);
         let from = self.payment.refund_from(attempt, self.now, policy);
+        let by_hand = self.payment.attempt(attempt).is_some_and(|a| a.method == Method::Offline);
         self.payment.refunds.push(Refund {
             ordinal,
             attempt,
@@ -251,9 +253,16 @@ impl Stepping {
             reason,
             note,
             requested_at: self.now,
-            progress: RefundProgress::Requested { check: Check { at: from, tries: 0 } },
+            progress: if by_hand {
+                RefundProgress::ByHand { since: self.now }
+            } else {
+                RefundProgress::Requested { check: Check { at: from, tries: 0 } }
+            },
         });
         self.tell(EventKind::RefundRequested { refund: ordinal, reason });
+        if by_hand {
+            self.review(Review::RefundByHand);
+        }
         ordinal
     }
 
@@ -417,17 +426,26 @@ impl Stepping {
     fn clear_review(&mut self) {
         let resolved = match self.payment.review {
             Some(Review::StillUnknown) => !self.payment.attempts.iter().any(Attempt::is_live),
-            Some(Review::RefundStuck) => !self
-                .payment
-                .refunds
-                .iter()
-                .any(|r| r.is_live() || (r.reason != RefundReason::Merchant && !r.counts())),
+            Some(Review::RefundStuck) => !self.refunds_any(|r| {
+                r.is_live() || (r.reason != RefundReason::Merchant && !r.counts())
+            }),
+            Some(Review::RefundByHand) => {
+                !self.refunds_any(|r| matches!(r.progress, RefundProgress::ByHand { .. }))
+            }
             Some(Review::WrongAmount | Review::MoneyReversed) | None => false,
         };
         if resolved {
             self.payment.review = None;
             self.tell(EventKind::ReviewCleared);
+            // What waited behind the question that is settled now.
+            if self.refunds_any(|r| r.reason != RefundReason::Merchant && !r.counts()) {
+                self.review(Review::RefundStuck);
+            }
         }
+    }
+
+    fn refunds_any(&self, test: impl Fn(&Refund) -> bool) -> bool {
+        self.payment.refunds.iter().any(test)
     }
 }
 

@@ -22,10 +22,13 @@ pub enum Method {
     Paypal,
     /// Transfer from the customer's bank account.
     BankTransfer,
+    /// What staff took outside any channel, such as cash. Nobody can ask for it: it is the
+    /// method of attempts that [`Payment::record_offline`](crate::Payment::record_offline) made.
+    Offline,
 }
 
 impl Method {
-    /// Every method, in the order that lists show them.
+    /// Every method that a merchant can ask for, in the order that lists show them.
     pub const ALL: [Method; 6] = [
         Method::Alipay,
         Method::WechatPay,
@@ -44,6 +47,7 @@ impl Method {
             Method::Card => "card",
             Method::Paypal => "paypal",
             Method::BankTransfer => "bank_transfer",
+            Method::Offline => "offline",
         }
     }
 
@@ -61,6 +65,8 @@ impl Method {
             (Method::Paypal, _) => "PayPal",
             (Method::BankTransfer, Locale::Zh) => "银行转账",
             (Method::BankTransfer, Locale::En) => "Bank transfer",
+            (Method::Offline, Locale::Zh) => "线下付款",
+            (Method::Offline, Locale::En) => "Offline payment",
         }
     }
 }

@@ -91,6 +91,9 @@ pub enum EngineError {
     /// The refund is refused.
     #[error("{0}")]
     RefundRefused(#[from] RefundRefused),
+    /// Offline money is not recorded.
+    #[error("{0}")]
+    OfflineRefused(#[from] domain::OfflineRefused),
     /// The payment has ended.
     #[error("the payment has ended as {}", .0.name())]
     Ended(Status),
@@ -290,7 +293,7 @@ impl Engine {
 
     /// Applies a fact that closes attempts, and performs the closes at once instead of leaving
     /// them to a worker, so that the answer tells how it went.
-    async fn close_shown(
+    pub(crate) async fn close_shown(
         &self,
         id: PaymentId,
         fact: Fact,

@@ -279,6 +279,8 @@ impl Engine {
             EventKind::AttemptShown { ordinal } if !is_transfer(payment, *ordinal) => {
                 self.shown(payment, *ordinal);
             }
+            // Money in staff's hands says nothing about a channel.
+            EventKind::AttemptPaid { source: domain::Source::Staff, .. } => {}
             EventKind::AttemptPaid { ordinal, .. } => self.ended(payment, *ordinal, true),
             EventKind::CloseAsked { ordinal } | EventKind::AttemptClosed { ordinal, .. } => {
                 self.ended(payment, *ordinal, false);

@@ -29,6 +29,8 @@ use crate::wire::{self, ByChannel, ByDriver};
 const KEEP: Duration = Duration::from_secs(7 * 86_400);
 /// How often the banks' books are looked at for news that was not told.
 const NEWS: Duration = Duration::from_secs(15);
+/// How often the cases of the VIP desk are looked at.
+const CASES: Duration = Duration::from_secs(2);
 /// How often housekeeping is done.
 const HOUSEKEEPING: Duration = Duration::from_secs(3_600);
 
@@ -126,6 +128,12 @@ impl Gateway {
         ));
         // Books of a channel that is configured no more are still to be looked after.
         let desk = Arc::new(Desk::new(Arc::clone(&ledger), Arc::clone(&engine)));
+        let assist = Arc::new(recovery::assist::Desk::new(
+            Arc::clone(&store) as _,
+            Arc::clone(&engine),
+            Arc::clone(&entropy) as _,
+            recovery::assist::Limits::default(),
+        ));
         let endpoints = Arc::new(Endpoints::new(loaded.endpoints.clone()));
         let door = live::Parts {
             engine: Arc::clone(&engine),
@@ -141,6 +149,7 @@ impl Gateway {
         live.boot().await;
         let app = App {
             bank: Some(Arc::clone(&desk)),
+            assist: Some(Arc::clone(&assist)),
             engine: Arc::clone(&engine),
             codecs: Arc::clone(&driver) as _,
             entropy: Arc::clone(&entropy) as _,
@@ -164,6 +173,7 @@ impl Gateway {
             tokio::spawn(keep_house(Arc::clone(&store))),
             tokio::spawn(Arc::clone(&live).keep_watching()),
             tokio::spawn(tell_news(desk)),
+            tokio::spawn(look_at_cases(assist)),
         ];
         let running = server.with_workers(workers);
         let duties = Duties::start(&signals);
@@ -345,6 +355,17 @@ async fn tell_news(desk: Arc<Desk>) {
         }
         // Whoever makes news tells it; this is for news whose teller died or was refused.
         let _ = tokio::time::timeout(NEWS, desk.news_arrived()).await;
+    }
+}
+
+/// Brings the cases of the VIP desk up to date with their payments, and finishes what a process
+/// before this one left half done.
+async fn look_at_cases(desk: Arc<recovery::assist::Desk>) {
+    loop {
+        if let Err(error) = desk.sweep().await {
+            tracing::warn!(%error, "the desk's cases could not be read");
+        }
+        tokio::time::sleep(CASES).await;
     }
 }
 

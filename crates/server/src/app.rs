@@ -26,8 +26,8 @@ use crate::options::ServerOptions;
 use crate::pipeline::{self, Gate};
 use crate::problem::{Problem, kinds};
 use crate::{
-    bank, channels, config_api, console, docs, ladder, messages, notifications, payments, refunds,
-    route, signals, spec, system,
+    assist, bank, channels, config_api, console, docs, ladder, messages, notifications, payments,
+    refunds, route, signals, spec, system,
 };
 
 /// What the server is built from.
@@ -45,6 +45,8 @@ pub struct App {
     pub signals: Option<Arc<Signals>>,
     /// The ledger of bank channels; absent: there are none.
     pub bank: Option<Arc<Desk>>,
+    /// The desk where staff help with single payments; absent: there is none.
+    pub assist: Option<Arc<recovery::assist::Desk>>,
     /// Holds the configuration; absent: it cannot be changed over HTTP.
     pub config: Option<Arc<dyn ConfigDoor>>,
     /// The operators' console; absent: there is none.
@@ -61,6 +63,7 @@ pub(crate) struct Inner {
     pub(crate) keys: ApiKeys,
     pub(crate) signals: Option<Arc<Signals>>,
     pub(crate) bank: Option<Arc<Desk>>,
+    pub(crate) assist: Option<Arc<recovery::assist::Desk>>,
     pub(crate) config: Option<Arc<dyn ConfigDoor>>,
     pub(crate) console: Option<Arc<Console>>,
     pub(crate) metrics: Option<PrometheusHandle>,
@@ -115,6 +118,17 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(bank::payouts::confirm))
         .routes(routes!(bank::payouts::failed))
         .routes(routes!(bank::history))
+        .routes(routes!(assist::list, assist::open))
+        .routes(routes!(assist::show))
+        .routes(routes!(assist::acts::take))
+        .routes(routes!(assist::acts::give_back))
+        .routes(routes!(assist::acts::note))
+        .routes(routes!(assist::acts::pay))
+        .routes(routes!(assist::acts::offline))
+        .routes(routes!(assist::acts::approve))
+        .routes(routes!(assist::acts::reject))
+        .routes(routes!(assist::acts::close))
+        .routes(routes!(assist::acts::refunded))
         .routes(routes!(config_api::status))
         .routes(routes!(config_api::reload))
         .routes(routes!(config_api::diff))
@@ -146,6 +160,7 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
         keys: app.keys,
         signals: app.signals,
         bank: app.bank,
+        assist: app.assist,
         config: app.config,
         console: app.console.map(|options| Arc::new(Console::new(options))),
         metrics: app.metrics,

@@ -1,6 +1,6 @@
 //! What the engine's and the store's refusals mean to a client.
 
-use domain::{Blocked, HoldRefused, RefundRefused};
+use domain::{Blocked, HoldRefused, OfflineRefused, RefundRefused};
 use engine::EngineError;
 use store::StoreError;
 
@@ -39,6 +39,7 @@ impl From<EngineError> for Problem {
                 ),
             EngineError::Blocked(blocked) => of_blocked(blocked, detail),
             EngineError::RefundRefused(refused) => of_refused(refused, detail),
+            EngineError::OfflineRefused(refused) => of_offline(refused, detail),
             EngineError::Ended(_) => Problem::new(&kinds::PAYMENT_ENDED, detail),
             EngineError::HoldRefused(refused) => of_hold(refused, detail),
             EngineError::TooLong { max_s, .. } => Problem::new(&kinds::INVALID_REQUEST, detail).at(
@@ -73,6 +74,21 @@ fn of_blocked(blocked: Blocked, detail: String) -> Problem {
         Blocked::Paused => Problem::new(&kinds::FEATURE_PAUSED, detail),
         Blocked::Unsettled(_) => Problem::new(&kinds::BEING_CONFIRMED, detail),
         Blocked::TooMany => Problem::new(&kinds::TOO_MANY, detail),
+    }
+}
+
+fn of_offline(refused: OfflineRefused, detail: String) -> Problem {
+    match refused {
+        OfflineRefused::Blocked(blocked) => of_blocked(blocked, detail),
+        OfflineRefused::Paid { .. } | OfflineRefused::Ended(_) => {
+            Problem::new(&kinds::PAYMENT_ENDED, detail)
+        }
+        OfflineRefused::Amount { asked, .. } => Problem::new(&kinds::INVALID_REQUEST, detail).at(
+            "amount",
+            format!("must be the payment's whole amount, {} minor units", asked.minor()),
+            "take the whole amount, or cancel the payment and make one of the other amount",
+        ),
+        OfflineRefused::Synthetic => Problem::new(&kinds::INVALID_REQUEST, detail),
     }
 }
 

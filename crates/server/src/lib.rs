@@ -12,6 +12,7 @@
 
 mod accept;
 mod app;
+mod assist;
 mod auth;
 mod bank;
 mod body;

@@ -105,6 +105,14 @@ pub mod kinds {
             "The feature is paused" / "该功能已暂停"
             "Renewals, top-ups or another purpose were paused so that nobody is charged by mistake. What you have sent is kept and goes on by itself when the pause is over; you may cancel it meanwhile. GET /v1/ladder says until when."
             / "自动续费、充值等功能已被暂停，以免误扣款。您提交的支付单已保留，暂停结束后会自动继续，期间可以取消。GET /v1/ladder 给出暂停的截止时间。";
+        BEYOND_LIMIT = "beyond-limit" 422
+            "More than may be taken outside a channel" / "超出线下收款的限额"
+            "The configuration's section `assist` limits how large a payment staff may take outside any channel, and how much one person may take in 24 hours. The detail names the limit. Send the payment to a channel instead, or have the limit changed by whoever keeps the configuration."
+            / "配置的 assist 一节限制了单笔线下收款的金额，以及一名员工 24 小时内的收款总额，detail 中写明了具体限额。请改用其他通道收款，或由配置管理人员调整限额。";
+        REFERENCE_TAKEN = "reference-taken" 409
+            "This slip pays another payment already" / "该凭证已用于另一笔支付单"
+            "Each till slip, terminal receipt or cheque pays one payment. The detail names the payment that has it; look whether the number was typed wrongly, or the money was recorded twice."
+            / "每张小票、POS 签购单或支票只能用于一笔支付单。detail 中写明了已使用该凭证的支付单；请核对号码是否输错，或款项是否重复登记。";
         CHANNEL_NOT_FOUND = "channel-not-found" 404
             "There is no channel of this name" / "通道不存在"
             "GET /v1/channels lists the channels by their names." / "GET /v1/channels 列出所有通道名称。";

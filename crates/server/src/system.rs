@@ -103,6 +103,9 @@ async fn refresh_counts(state: &Shared) {
     if let Some(desk) = &state.bank {
         crate::bank::gauges::refresh(desk, state.engine.now()).await;
     }
+    if let Some(desk) = &state.assist {
+        crate::assist::gauges::refresh(desk, state.engine.now()).await;
+    }
 }
 
 /// How often the recorder folds what it was told into its histograms; it would keep every
@@ -175,5 +178,6 @@ pub(crate) fn describe() {
     );
     describe_gauge!("evergate_payments", "Payments in the books, by status");
     crate::bank::gauges::describe();
+    crate::assist::gauges::describe();
     crate::health_metrics::describe();
 }

@@ -102,7 +102,7 @@ pub struct PaymentView {
     /// What may still be refunded, in minor units; refunds under way count as taken.
     pub refundable_amount: i64,
     /// Why a person should look at it: `still_unknown`, `wrong_amount`,
-    /// `refund_stuck` or `money_reversed`.
+    /// `refund_stuck`, `money_reversed` or `refund_by_hand`.
     #[schema(value_type = Option<String>)]
     pub review: Option<Review>,
     /// Its attempts, oldest first.
@@ -511,7 +511,8 @@ impl RefundView {
         let (status, code, ended_at) = match &refund.progress {
             RefundProgress::Requested { .. }
             | RefundProgress::InFlight { .. }
-            | RefundProgress::Pending { .. } => ("processing", None, None),
+            | RefundProgress::Pending { .. }
+            | RefundProgress::ByHand { .. } => ("processing", None, None),
             RefundProgress::Succeeded { at } => ("succeeded", None, Some(*at)),
             RefundProgress::Failed { at, fault } => ("failed", Some(fault.code.clone()), Some(*at)),
         };

@@ -496,7 +496,9 @@ impl World {
                 match why {
                     domain::Review::WrongAmount => self.reach(Path::WrongAmountFlagged),
                     domain::Review::RefundStuck => self.reach(Path::RefundStuck),
-                    domain::Review::StillUnknown | domain::Review::MoneyReversed => {}
+                    domain::Review::StillUnknown
+                    | domain::Review::MoneyReversed
+                    | domain::Review::RefundByHand => {}
                 }
             }
             (Some(_), None) => self.reach(Path::ReviewCleared),
@@ -612,6 +614,7 @@ fn progress_name(progress: &RefundProgress) -> &'static str {
         RefundProgress::InFlight { .. } => "in flight",
         RefundProgress::Pending { accepted: true, .. } => "pending (accepted)",
         RefundProgress::Pending { accepted: false, .. } => "pending (unknown)",
+        RefundProgress::ByHand { .. } => "by hand",
         RefundProgress::Succeeded { .. } => "done",
         RefundProgress::Failed { .. } => "failed",
     }

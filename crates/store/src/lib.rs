@@ -11,6 +11,8 @@
 //! What is not here: any decision. The store compares versions, fences and unique numbers,
 //! and nothing else.
 
+mod assist;
+mod assist_memory;
 mod bank;
 mod bank_memory;
 #[cfg(feature = "conformance")]
@@ -21,6 +23,7 @@ mod seam;
 mod sqlite;
 mod versions;
 
+pub use assist::*;
 pub use bank::*;
 pub use memory::MemoryStore;
 pub use seam::*;

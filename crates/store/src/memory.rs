@@ -22,6 +22,7 @@ use crate::{
 pub struct MemoryStore {
     books: Mutex<Books>,
     pub(crate) bank: Mutex<crate::bank_memory::Books>,
+    pub(crate) assist: Mutex<crate::assist_memory::Books>,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +64,11 @@ impl MemoryStore {
     /// Empty books.
     pub fn new() -> MemoryStore {
         MemoryStore::default()
+    }
+
+    /// Adds lines to the audit log.
+    pub(crate) fn note_all(&self, lines: Vec<AuditLine>) {
+        self.books().audit.extend(lines);
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {

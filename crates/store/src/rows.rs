@@ -63,6 +63,7 @@ pub(crate) fn review(review: Review) -> &'static str {
         Review::WrongAmount => "wrong_amount",
         Review::RefundStuck => "refund_stuck",
         Review::MoneyReversed => "money_reversed",
+        Review::RefundByHand => "refund_by_hand",
     }
 }
 
@@ -84,6 +85,7 @@ pub(crate) fn refund_state(progress: &RefundProgress) -> &'static str {
         RefundProgress::Requested { .. } => "requested",
         RefundProgress::InFlight { .. } => "in_flight",
         RefundProgress::Pending { .. } => "pending",
+        RefundProgress::ByHand { .. } => "by_hand",
         RefundProgress::Succeeded { .. } => "succeeded",
         RefundProgress::Failed { .. } => "failed",
     }

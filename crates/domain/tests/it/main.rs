@@ -4,5 +4,6 @@
 
 mod channels;
 mod machine;
+mod offline;
 mod properties;
 mod support;

@@ -21,6 +21,8 @@ enum Act {
     AskRefund(i64),
     RefundAnswered(u16, u8),
     RefundLearned(u16, u8),
+    Offline(u8),
+    ByHand(u16, bool),
     Wait(u16),
     Hold(u16),
     HoldLonger(u16),
@@ -42,7 +44,9 @@ fn act() -> impl Strategy<Value = Act> {
         6 => Just(Act::Due),
         2 => (1..120_i64).prop_map(Act::AskRefund),
         2 => (n.clone(), 0..7_u8).prop_map(|(a, o)| Act::RefundAnswered(a, o)),
-        2 => (n, 0..7_u8).prop_map(|(a, o)| Act::RefundLearned(a, o)),
+        2 => (n.clone(), 0..7_u8).prop_map(|(a, o)| Act::RefundLearned(a, o)),
+        2 => (0..2_u8).prop_map(Act::Offline),
+        2 => (n, any::<bool>()).prop_map(|(r, done)| Act::ByHand(r, done)),
         3 => (0..2000_u16).prop_map(Act::Wait),
         2 => (0..9_000_u16).prop_map(Act::Hold),
         1 => (0..9_000_u16).prop_map(Act::HoldLonger),
@@ -127,6 +131,21 @@ fn perform(payment: &Payment, act: &Act, now: &mut Timestamp) -> Option<Payment>
                 .ok()
                 .map(|s| s.payment);
         }
+        Act::Offline(slip) => {
+            let offline = Offline {
+                kind: OfflineKind::Cash,
+                reference: format!("R-{slip}"),
+                money: cny(100),
+                taken_at: *now,
+                said: "taken by li".into(),
+            };
+            return payment.record_offline(&offline, *now, &policy).ok()?.map(|s| s.payment);
+        }
+        Act::ByHand(refund, done) => {
+            let done = if done { Ok(()) } else { Err(fault()) };
+            let step = payment.refunded_by_hand(refund, done, *now, &policy).ok()?;
+            return step.map(|s| s.payment);
+        }
         Act::Due => {
             let (at, task) = payment.due(&policy)?;
             *now = (*now).max(at);
@@ -200,14 +219,25 @@ fn check(before: &Payment, after: &Payment, now: Timestamp) {
         let newest = live.iter().map(|a| a.ordinal).max();
         assert!(live.iter().filter(|a| a.flow == Flow::Direct).count() == 1, "{newest:?}");
     }
+    // Rules 2 and 3: offline money is the money that is kept, and it is taken beside no charge
+    // whose effect is not known.
+    for cash in after.attempts.iter().filter(|a| a.method == Method::Offline) {
+        assert_eq!(keeper, Some(cash.ordinal), "{after:#?}");
+        let new = before.attempts.len() < usize::from(cash.ordinal);
+        let charge = live.iter().any(|a| a.flow == Flow::Direct);
+        assert!(!(new && charge), "{after:#?}");
+    }
     // Rule 9: while a payment is paused nothing of it may be charged, and nothing begins.
     if after.is_paused() {
         assert!(!after.attempts.iter().any(Attempt::is_live), "rule 9: {after:#?}");
         assert_eq!(after.may_attempt(Flow::Presented, now), Err(Blocked::Paused));
     }
     check_hold(before, after);
-    // Rule 17: whatever is not settled has a next task.
-    assert!(after.is_settled() || after.due(&policy()).is_some(), "{after:#?} at {now:?}");
+    // Rule 17: whatever is not settled has a next task, or waits for people's hands.
+    let by_hand = after.refunds.iter().any(|r| matches!(r.progress, RefundProgress::ByHand { .. }));
+    assert!(!by_hand || after.review.is_some(), "{after:#?}");
+    let waits = after.due(&policy()).is_some() || by_hand;
+    assert!(after.is_settled() || waits, "{after:#?} at {now:?}");
 }
 
 /// Rule 10: a hold lasts as long as its payment is not ended, and ends once, as its payment does.
@@ -279,6 +309,11 @@ proptest! {
                 task => Fact::Elapsed(task),
             };
             payment = payment.apply(fact, now, &policy).unwrap().payment;
+        }
+        for refund in 1..=u16::try_from(payment.refunds.len()).unwrap() {
+            if let Some(done) = payment.refunded_by_hand(refund, Ok(()), now, &policy).unwrap() {
+                payment = done.payment;
+            }
         }
         prop_assert!(payment.is_settled(), "{:#?}", payment);
     }

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
 
+mod assist;
 mod capabilities;
 mod charts;
 mod degraded;

@@ -328,6 +328,11 @@ fn read_channels<'t>(
             let field = format!("channels.{id}.name");
             reader.note(span, &field, "two channels have this name", "rename one of them");
         }
+        if id.as_str() == domain::OFFLINE_CHANNEL {
+            let span = read::place(document, "channels", Some(index), "name");
+            let rule = "this name is kept for money that staff take outside any channel";
+            reader.note(span, "channels.offline.name", rule, "give the channel another name");
+        }
         remember(reader, places, &id, &value);
         let mut settings = settings;
         settings.rebase(folder);

@@ -411,7 +411,7 @@ impl Run<'_> {
             Method::UnionPay => well(ProviderKind::UnionPay),
             Method::Paypal => well(ProviderKind::Paypal),
             Method::Card => well(ProviderKind::Stripe),
-            Method::BankTransfer => true,
+            Method::BankTransfer | Method::Offline => true,
         })
     }
 

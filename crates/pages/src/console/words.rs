@@ -261,6 +261,7 @@ names! {
         Review::StillUnknown => "结果长时间未知", "its result has been unknown for long";
         Review::WrongAmount => "服务商金额不符", "the provider states another amount";
         Review::RefundStuck => "退款未能完成", "a refund does not get through";
+        Review::RefundByHand => "退款须由人工办理", "a refund is to be made by hand";
         Review::MoneyReversed => "银行撤回了款项", "the bank took money back";
     }
     /// Where an attempt stands.
@@ -285,6 +286,7 @@ names! {
         Source::Notification => "服务商通知", "the provider's notification";
         Source::Query => "我方查询", "a question of ours";
         Source::Close => "关单答复", "the answer to a close";
+        Source::Staff => "员工登记", "our staff";
         Source::Statement => "对账单", "the provider's statement";
     }
     /// Why money goes back.

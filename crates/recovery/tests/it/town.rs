@@ -23,7 +23,7 @@ use uuid::Uuid;
 pub(crate) const DAY: i64 = 86_400;
 
 /// A clock that a test winds.
-pub(crate) struct Wound(AtomicI64);
+pub(crate) struct Wound(pub(crate) AtomicI64);
 
 impl Clock for Wound {
     fn now(&self) -> Timestamp {
@@ -31,7 +31,7 @@ impl Clock for Wound {
     }
 }
 
-struct Counted(AtomicU64);
+pub(crate) struct Counted(pub(crate) AtomicU64);
 
 impl Entropy for Counted {
     fn uuid(&self, now: Timestamp) -> Uuid {

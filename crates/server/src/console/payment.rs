@@ -260,6 +260,9 @@ fn progress(words: Words, refund: &Refund) -> Cell {
         | RefundProgress::Pending { .. } => {
             Cell::from(words.pick("处理中", "under way")).toned(Tone::Warn)
         }
+        RefundProgress::ByHand { .. } => {
+            Cell::from(words.pick("须由人工退款", "to be made by hand")).toned(Tone::Warn)
+        }
         RefundProgress::Succeeded { at } => {
             Cell::from(words.pick("已退回", "given back")).toned(Tone::Good).with(*at)
         }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at once")]
 
 mod accept;
+mod assist;
 mod bad_input;
 mod channels;
 mod console;

@@ -163,6 +163,9 @@ pub(crate) struct World {
     pub(crate) other: String,
     /// Of the operator `li`.
     pub(crate) li: String,
+    /// Of another one, `wang`.
+    pub(crate) wang: String,
+    pub(crate) desk: Arc<recovery::assist::Desk>,
 }
 
 /// The password of everybody at the console.
@@ -261,17 +264,24 @@ pub(crate) async fn world_at(public_url: &str, adjust: impl FnOnce(&mut ServerOp
     let (shop, shop_hash) = generate_key([1; 32]);
     let (other, other_hash) = generate_key([2; 32]);
     let (li, li_hash) = generate_key([3; 32]);
+    let (wang, wang_hash) = generate_key([4; 32]);
     let key = |name: &str, hash, role, merchant| ApiKey { name: name.into(), hash, role, merchant };
     let keys = ApiKeys::new(vec![
         key("shop", shop_hash, Role::Merchant, merchant("shop")),
         key("other", other_hash, Role::Merchant, merchant("other")),
         key("li", li_hash, Role::Operator, None),
+        key("wang", wang_hash, Role::Operator, None),
     ])
     .unwrap();
     let signals = signals(&engine);
     let operators = Operators::new(people()).unwrap();
+    let books = Arc::new(store::MemoryStore::new());
+    let limits = recovery::assist::Limits::default();
+    let desk =
+        Arc::new(recovery::assist::Desk::new(books, engine.clone(), entropy.clone(), limits));
     let app = App {
         bank: None,
+        assist: Some(desk.clone()),
         engine: engine.clone(),
         codecs: Arc::new(codecs),
         entropy: entropy.clone(),
@@ -289,7 +299,22 @@ pub(crate) async fn world_at(public_url: &str, adjust: impl FnOnce(&mut ServerOp
     adjust(&mut limits);
     let running = Server::start(app, limits).await.unwrap();
     let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-    World { engine, script, clock, store, entropy, operators, keys, running, http, shop, other, li }
+    World {
+        engine,
+        script,
+        clock,
+        store,
+        entropy,
+        operators,
+        keys,
+        running,
+        http,
+        shop,
+        other,
+        li,
+        wang,
+        desk,
+    }
 }
 
 /// The secret that signs for `partner`: 32 times the byte 7.

@@ -3,6 +3,7 @@
 //! [`conformance_suite!`](crate::conformance_suite) makes a test of each. An engine's own
 //! tests add what only that engine can get wrong: its files, its network, its crashes.
 
+mod assist;
 mod bank;
 mod claims;
 mod commits;
@@ -14,6 +15,12 @@ mod versions;
 
 use std::sync::Arc;
 
+pub use assist::{
+    SharedAssist, a_case_changes_over_its_version_only,
+    a_case_its_tally_and_its_lines_are_there_as_a_whole,
+    a_payment_has_one_open_case_and_a_slip_pays_once, cases_come_back_as_they_were,
+    one_of_many_takes_a_case, the_queue_shows_vips_first_and_the_longest_wait_first,
+};
 pub use bank::{
     SharedBooks, a_bank_change_is_there_as_a_whole, a_bank_change_over_another_version_is_refused,
     a_unique_key_has_one_holder_at_a_time, bank_records_come_back_as_they_were,

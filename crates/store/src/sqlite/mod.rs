@@ -4,6 +4,7 @@
 //! thread writes ([`writer`]), some read ([`readers`]), one tidies up the log
 //! ([`checkpoint`]). A lock beside the file keeps a second process out.
 
+mod assist;
 mod bank;
 mod checkpoint;
 mod commit;

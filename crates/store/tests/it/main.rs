@@ -11,7 +11,7 @@ mod upkeep;
 use std::path::Path;
 use std::sync::Arc;
 
-use store::conformance::{Shared, SharedBooks};
+use store::conformance::{Shared, SharedAssist, SharedBooks};
 use store::{MemoryStore, SqliteOptions, SqliteStore};
 
 /// A folder that lives as long as the test.
@@ -40,7 +40,13 @@ mod memory {
     }
 
     store::conformance_suite!(empty);
+    async fn empty_assist() -> (SharedAssist, ()) {
+        let store = Arc::new(MemoryStore::new());
+        ((store.clone(), store), ())
+    }
+
     store::bank_conformance_suite!(empty_bank);
+    store::assist_conformance_suite!(empty_assist);
 
     #[tokio::test]
     async fn versions_follow_one_another() {
@@ -62,7 +68,14 @@ mod sqlite {
     }
 
     store::conformance_suite!(empty);
+    async fn empty_assist() -> (SharedAssist, tempfile::TempDir) {
+        let folder = folder();
+        let store = Arc::new(open(folder.path()));
+        ((store.clone(), store), folder)
+    }
+
     store::bank_conformance_suite!(empty_bank);
+    store::assist_conformance_suite!(empty_assist);
 
     #[tokio::test]
     async fn versions_follow_one_another() {
