@@ -15,7 +15,7 @@ use domain::{
     Answer, ChannelId, Class, EndGoal, EventKind, Flow, Method, Payment, PaymentId, PaymentState,
     Timestamp,
 };
-use resilience::{Board, Cause, CellKey, Issuer, Observation, Sent};
+use resilience::{Board, Cause, Cell, CellKey, Issuer, Observation, Sent};
 
 use crate::Engine;
 
@@ -71,9 +71,35 @@ pub(crate) struct Journal {
     issuers: HashMap<Issuer, String>,
     kinds: BTreeMap<CellKey, Vec<String>>,
     declines: BTreeMap<CellKey, DeclineTurn>,
+    /// When a create call last left for a cell.
+    asked: BTreeMap<CellKey, Timestamp>,
+    /// Whether a channel answered its last question, and when.
+    words: BTreeMap<ChannelId, (bool, Timestamp)>,
 }
 
+/// A channel's answer to a question is believed for so long.
+const WORD_LASTS: Duration = Duration::from_secs(120);
+
 impl Journal {
+    /// Whether a cell that failed or hung seems to be back although no payment has proved it:
+    /// nobody has asked for one for `quiet`, and the channel answers questions. Without this a
+    /// night without customers would never end for those who wait for word that they can pay.
+    /// Where codes were not paid or requests refused, an answered question says nothing.
+    pub(crate) fn seems_back(
+        &self,
+        key: &CellKey,
+        cell: &Cell,
+        quiet: Duration,
+        now: Timestamp,
+    ) -> bool {
+        let tells = |cause| matches!(cause, Cause::Technical | Cause::Hang);
+        let alone = self.asked.get(key).is_none_or(|at| now.since(*at) >= quiet);
+        let answers = self.words.get(&key.channel).is_some_and(|(good, at)| {
+            *good && *at > cell.changed_at && now.since(*at) < WORD_LASTS.max(quiet)
+        });
+        alone && answers && cell.trouble.is_some_and(|trouble| tells(trouble.cause))
+    }
+
     /// Notes which cells have changed their state since it looked last; whether any has.
     fn sweep(&mut self, board: &Board, now: Timestamp) -> bool {
         let mut changed = false;
@@ -197,8 +223,10 @@ impl Engine {
 
     /// Notes that a create call leaves; that it is not answered is evidence as well.
     pub(crate) fn called(&self, key: &CellKey, issuer: Option<Issuer>) -> Sent {
+        let now = self.now();
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
-        Sent { issuer, ..board.called(key, self.now()) }
+        self.journal().asked.insert(key.clone(), now);
+        Sent { issuer, ..board.called(key, now) }
     }
 
     /// Takes the end of a create call into the health of its cell. A decline is a good sign
@@ -231,11 +259,20 @@ impl Engine {
         }
         let now = self.now();
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        let good = matches!(answer.class(), Class::Ok | Class::Declined);
+        self.journal().words.insert(key.channel.clone(), (good, now));
         if board.cell(key).is_some_and(|cell| cell.state.is_out()) {
             return;
         }
         board.record(key, Observation::of(answer.class()), now);
         self.look(&board, key, now);
+    }
+
+    /// Notes that a channel has answered a question, or not: what a probe has found. It takes
+    /// nothing out of service and puts nothing back; see [`Engine::sight`].
+    pub fn probed(&self, channel: &ChannelId, answers: bool) {
+        let now = self.now();
+        self.journal().words.insert(channel.clone(), (answers, now));
     }
 
     /// Notes a change of state at once when this cell has one.

@@ -16,6 +16,7 @@ use domain::{
 use resilience::{Board, CellKey, LadderPolicy, LaneSight};
 use store::AuditLine;
 
+use crate::health::Journal;
 use crate::options::{Ask, Fit};
 use crate::{Engine, EngineError, Options};
 
@@ -90,6 +91,7 @@ struct View<'a> {
     options: &'a Options,
     controls: &'a Controls,
     board: &'a Board,
+    journal: &'a Journal,
     now: Timestamp,
 }
 
@@ -103,8 +105,10 @@ impl View<'_> {
     /// Whether it is in service, whatever the ladder says.
     fn is_well(&self, channel: &ChannelId, method: Method) -> bool {
         let key = CellKey { channel: channel.clone(), method };
+        let quiet = Duration::from_millis(self.options.degradation.ladder.up_after_ms);
+        let back = |cell| self.journal.seems_back(&key, cell, quiet, self.now);
         self.controls.disabled(channel, method, self.now).is_none()
-            && self.board.cell(&key).is_none_or(|cell| !cell.state.is_out())
+            && self.board.cell(&key).is_none_or(|cell| !cell.state.is_out() || back(cell))
     }
 
     /// What the policy sees. People's levels are none of its business: else it would hold down
@@ -196,7 +200,8 @@ impl Engine {
     fn viewed<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
         let (options, controls, now) = (self.options(), self.controls(), self.now());
         let board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
-        look(&View { options: &options, controls: &controls, board: &board, now })
+        let (options, controls, journal) = (&options, &controls, &self.journal());
+        look(&View { options, controls, board: &board, journal, now })
     }
 
     /// What customers may know of every method, as last looked at.

@@ -184,6 +184,7 @@ fn take_probe(signals: &Signals, probed: Probed) {
         return; // It says nothing about the provider; what was seen before stands.
     }
     let channel = probed.channel.clone();
+    signals.engine.probed(&channel, !probed.is_bad());
     let severity = severity_of(&probed);
     let before = signals.state().probes.insert(channel.clone(), probed.clone());
     let was_bad = before.as_ref().is_some_and(Probed::is_bad);

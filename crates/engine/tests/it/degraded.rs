@@ -51,6 +51,7 @@ impl World {
     /// Lets the policy look for a while, as the worker does.
     async fn mind(&self, secs: i64) {
         for _ in 0..secs * 2 {
+            self.engine.watch_health();
             self.engine.mind_ladder().await.unwrap();
             self.engine.go_round().await.unwrap();
             self.clock.wind_ms(500);
@@ -312,4 +313,39 @@ async fn people_lead_payments_away_and_health_counts_again_when_they_lift_it() {
     world.clock.wind(3_600);
     let later = world.made(wish("o-3", BOTH, None)).await;
     assert_eq!(later.attempts[0].method, Method::Alipay, "it has ended by itself");
+}
+
+/// At night nobody comes who could prove that a channel is back.
+#[tokio::test]
+async fn a_channel_that_answers_questions_is_offered_again_when_nobody_asks() {
+    let world = world();
+    let refused = || Answer::Create(Outcome::Unavailable(Fault::new("connect", "refused")));
+    world.script.next((0..2_000).map(|_| refused()));
+    for n in 0..60 {
+        world.made(wish(&format!("o-{n}"), BOTH, None)).await;
+        world.clock.wind_ms(200);
+    }
+    world.mind(3).await;
+    let offered = |world: &World| {
+        let sight = world.engine.sight();
+        sight.methods.iter().any(|m| m.available && BOTH.contains(&m.method))
+    };
+    assert!(!offered(&world));
+    let held = world.made(wish("held", BOTH, None)).await;
+    assert_eq!(held.status(), Status::Held);
+    let alipay = ChannelId::new("alipay-main").unwrap();
+    world.engine.probed(&alipay, false);
+    world.mind(70).await;
+    world.engine.watch_health();
+    assert!(!offered(&world), "it does not answer");
+    world.engine.probed(&alipay, true);
+    world.engine.watch_health();
+    assert!(offered(&world), "it answers, and nobody has asked for a minute");
+    for _ in 0..3 {
+        world.engine.probed(&alipay, true);
+        world.mind(30).await;
+    }
+    let told = world.told(&held).await;
+    let recovered = EventKind::Reminded { why: Reminder::Recovered };
+    assert!(told.contains(&recovered), "the customer is told: {told:?}");
 }
