@@ -134,6 +134,9 @@ pub struct Terms {
     pub issuer: Option<String>,
     /// Where the customer can be reached (e-mail or telephone). Personal data: never logged.
     pub contact: Option<String>,
+    /// The customer's device, as the merchant's push service knows it. Personal data as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push_token: Option<String>,
     /// The customer's language.
     pub locale: Locale,
     /// Where the provider sends the browser afterwards.

@@ -65,6 +65,8 @@ pub struct Engine {
     pub(crate) work: Notify,
     /// Told whenever a commit made a message to a merchant.
     pub(crate) messages: Notify,
+    /// Told whenever there is a note to a customer to look at.
+    pub(crate) notes: Notify,
     /// Told of every commit of this process.
     pub(crate) commits: broadcast::Sender<PaymentId>,
     /// What customers may know of methods, and a count of its changes.
@@ -89,6 +91,7 @@ impl Engine {
             under_way: Mutex::new(HashMap::new()),
             work: Notify::new(),
             messages: Notify::new(),
+            notes: Notify::new(),
             commits: broadcast::channel(COMMITS_KEPT).0,
             sight: watch::channel(Arc::default()).0,
             ladder: Mutex::default(),
@@ -172,6 +175,16 @@ impl Engine {
     /// Waits until a commit has made a message to a merchant.
     pub async fn message_arrived(&self) {
         self.messages.notified().await;
+    }
+
+    /// Waits until there is a note to a customer to look at.
+    pub async fn note_arrived(&self) {
+        self.notes.notified().await;
+    }
+
+    /// Has [`Engine::note_arrived`] return: somebody added a note, or made room for one.
+    pub fn look_at_notes(&self) {
+        self.notes.notify_one();
     }
 
     /// Every commit of this process, as it happens. Whoever is slow misses some, and is told so.

@@ -57,6 +57,10 @@ impl Engine {
         payment.version = expected_version + 1;
         let due_at = payment.due(&self.options.load().policy).map(|(at, _)| at);
         let messages = events.iter().filter_map(|e| self.message(&payment, e, now)).collect();
+        let notes = match payment.terms.is_synthetic() {
+            true => Vec::new(), // Nobody's payment: there is no customer to tell.
+            false => events.iter().flat_map(|e| self.parts.render.notes(&payment, e)).collect(),
+        };
         let change = Change {
             id: self.parts.entropy.uuid(now),
             payment,
@@ -65,12 +69,14 @@ impl Engine {
             claim: claim.cloned(),
             request,
             messages,
+            notes,
             events,
             at: now,
         };
         let (id, payment) = (change.id, change.payment.clone());
         let due_now = change.due_at.is_some_and(|at| at <= now);
         let told = !change.messages.is_empty();
+        let noted = !change.notes.is_empty();
         let kinds: Vec<_> = change.events.iter().map(|e| e.kind.clone()).collect();
         match self.parts.store.commit(change).await {
             Commit::Done => {}
@@ -83,6 +89,9 @@ impl Engine {
         }
         if told {
             self.messages.notify_one();
+        }
+        if noted {
+            self.notes.notify_one();
         }
         // Nobody listening is no mistake.
         let _ = self.commits.send(payment.id);

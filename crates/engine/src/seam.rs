@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use domain::{Answer, ChannelId, Event, Operation, Payment, Timestamp};
+use store::NewNote;
 use uuid::Uuid;
 
 /// Carries operations to providers.
@@ -27,14 +28,22 @@ pub trait Entropy: Send + Sync {
     fn dice(&self) -> f64;
 }
 
-/// Writes the messages that merchants get.
+/// Writes the messages that merchants and customers get.
 pub trait Render: Send + Sync {
     /// The body that tells of an event, from the payment after it; `None` when the merchant is
     /// not told.
     fn message(&self, payment: &Payment, event: &Event) -> Option<String>;
+
+    /// The notes to the customer that tell of an event, from the payment after it. Their ids
+    /// must be derived from payment and event, so that a commit that is tried again makes the
+    /// same notes (rule 8).
+    fn notes(&self, payment: &Payment, event: &Event) -> Vec<NewNote> {
+        let _ = (payment, event);
+        Vec::new()
+    }
 }
 
-/// Tells merchants nothing; for tests and simulations.
+/// Tells nobody anything; for tests and simulations.
 #[derive(Clone, Copy, Debug)]
 pub struct NoMessages;
 

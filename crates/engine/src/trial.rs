@@ -180,6 +180,7 @@ fn terms(trial: &Trial) -> Terms {
         subject: trial.subject.clone(),
         issuer: None,
         contact: None,
+        push_token: None,
         locale: Locale::En,
         return_url: None,
         payer_ip: None,

@@ -69,6 +69,9 @@ pub enum Command {
     /// Look at messages to merchants; send one again.
     #[command(subcommand)]
     Messages(MessagesCommand),
+    /// Look at notes to customers; send one again; try the mail server.
+    #[command(subcommand)]
+    Notes(NotesCommand),
     /// Fetch what a provider says that it settled, without a running gateway.
     #[command(subcommand)]
     Statements(StatementsCommand),
@@ -681,6 +684,63 @@ pub enum MessagesCommand {
         /// Which server.
         #[command(flatten)]
         server: ServerArgs,
+    },
+}
+
+/// `evergate notes …`
+#[derive(Debug, Subcommand)]
+pub enum NotesCommand {
+    /// List notes to customers: of one payment oldest first, or the newest of all.
+    List {
+        /// `pay_…`
+        #[arg(long)]
+        payment: Option<String>,
+        /// `pending`, `sent`, `suppressed` or `dead`.
+        #[arg(long)]
+        state: Option<String>,
+        /// At most this many.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Send a note again at once, whatever limits and quiet hours say.
+    Resend {
+        /// `note_…`
+        id: String,
+        /// Why, for the audit log.
+        #[arg(long)]
+        reason: String,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Send the customer of a payment a note: an apology, or that staff will get in touch.
+    Send {
+        /// `pay_…`
+        payment: String,
+        /// `apology` or `assist`.
+        #[arg(long, default_value = "apology")]
+        kind: String,
+        /// With an apology: a coupon's code, or a sentence in the customer's language.
+        #[arg(long)]
+        coupon: Option<String>,
+        /// Why, for the audit log.
+        #[arg(long)]
+        reason: String,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Send a test mail by the configured server, without a running gateway.
+    Test {
+        /// Who gets it.
+        #[arg(long)]
+        to: String,
+        /// The configuration file.
+        #[arg(long, short, env = "EVERGATE_CONFIG", default_value = "evergate.toml")]
+        config: PathBuf,
     },
 }
 

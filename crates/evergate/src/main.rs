@@ -68,6 +68,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Bank(command) => say(&client::bank(command, style).await?),
         Command::Messages(command) => say(&client::messages(command, style).await?),
+        Command::Notes(command) => say(&client::notes(command, style).await?),
         Command::Statements(command) => say(&statements::run(command, style).await?),
         Command::Keys(KeysCommand::New { merchant, name, role }) => {
             let (merchant, name) = (merchant.as_deref(), name.as_deref());

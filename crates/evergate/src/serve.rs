@@ -14,7 +14,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use providers::Driver;
 use recovery::bank::{Desk, Ledger};
 use server::{
-    ApiKey, ApiKeys, App, ConsoleOptions, Endpoint, Endpoints, MessageRenderer, Operator,
+    ApiKey, ApiKeys, App, ConsoleOptions, Endpoint, Endpoints, NoteDesk, NoteRenderer, Operator,
     Operators, Running, Server, ServerOptions, WebhookSecret, WorkersOptions, workers,
 };
 use store::{SqliteOptions, SqliteStore};
@@ -110,12 +110,15 @@ impl Gateway {
         ));
         let caller =
             ByChannel { ledger: Arc::clone(&ledger), driver: ByDriver(Arc::clone(&driver)) };
+        let notes = NoteDesk::open(Arc::clone(&store) as _, crate::clock::random()).await;
+        let notes = Arc::new(notes.context("the store cannot be read")?);
+        notes.set(loaded.post.clone());
         let parts = Parts {
             store: Arc::clone(&store) as _,
             caller: watch(Arc::new(caller)),
             clock: Arc::new(SystemClock),
             entropy: Arc::clone(&entropy) as _,
-            render: Arc::new(MessageRenderer),
+            render: Arc::new(NoteRenderer::new(Arc::clone(&notes))),
             owner: format!("evergate-{}-{}", std::process::id(), crate::clock::random_text::<8>()),
         };
         let engine = Arc::new(Engine::new(parts, loaded.options(), config.health.clone()));
@@ -143,6 +146,7 @@ impl Gateway {
             keys: loaded.keys.clone(),
             operators: loaded.operators.clone(),
             endpoints: Arc::clone(&endpoints),
+            notes: Arc::clone(&notes),
             versions: Arc::clone(&store) as _,
         };
         let live = Live::new(door, loaded.clone());
@@ -155,6 +159,7 @@ impl Gateway {
             entropy: Arc::clone(&entropy) as _,
             keys: loaded.keys.clone(),
             signals: Some(Arc::clone(&signals)),
+            notes: Some(Arc::clone(&notes)),
             config: Some(Arc::clone(&live) as _),
             console: Some(ConsoleOptions {
                 operators: loaded.operators.clone(),
@@ -166,9 +171,14 @@ impl Gateway {
         let server = Server::start(app, limits(config))
             .await
             .with_context(|| format!("cannot listen on {}", config.server.bind))?;
-        let workers =
-            workers::spawn(Arc::clone(&engine), entropy, endpoints, workers_options(config))
-                .context("the sender of messages to merchants")?;
+        let workers = workers::spawn(
+            Arc::clone(&engine),
+            entropy,
+            endpoints,
+            Some(notes),
+            workers_options(config),
+        )
+        .context("the sender of messages to merchants")?;
         let housekeeping = vec![
             tokio::spawn(keep_house(Arc::clone(&store))),
             tokio::spawn(Arc::clone(&live).keep_watching()),

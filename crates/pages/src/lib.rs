@@ -10,11 +10,14 @@
 
 mod checkout;
 pub mod console;
+mod reminders;
 mod words;
 
 pub use checkout::{
     Charge, Checkout, Choice, Later, Script, Shown, Standing, Transfer, page, panel,
 };
+
+pub use reminders::{Reminders, no_such_reminder, reminders};
 
 /// The style sheet of the checkout page.
 pub const CHECKOUT_CSS: &str = include_str!("../assets/checkout.css");

@@ -67,6 +67,16 @@ sentences! {
     staff_offer: "请联系我", "Please contact me";
     staff_asked: "已通知同事，会尽快与您联系。", "Our staff have been told and will contact you soon.";
     back: "返回商家", "Back to the shop";
+    code: "zh", "en";
+    other_code: "en", "zh";
+    other_language: "English", "中文";
+    reminders_title: "订单提醒", "Reminders about your orders";
+    reminders_on: "您会收到订单保留、支付恢复和即将到期的提醒。", "You get reminders: that an order is kept, that payment works again, that the time is nearly over.";
+    reminders_off: "您已退订，不会再收到提醒。", "You have unsubscribed and get no more reminders.";
+    reminders_leave: "退订提醒", "Unsubscribe";
+    reminders_return: "重新接收提醒", "Get reminders again";
+    reminders_always: "付款和退款的通知不受影响。", "You are still told of payments and refunds.";
+    reminders_nobody: "链接无效或已失效，请使用消息中的完整链接。", "This link leads nowhere. Please use the whole link from the message.";
     offline: "连接已断开，正在重试…", "Connection lost, trying again…";
 }
 

@@ -34,7 +34,7 @@ pub use capabilities::{
     AmountLimits, Capabilities, Closing, ExpiryLimits, Notifications, NumberRule, Resend, Row,
     Unfit, Unique,
 };
-pub use config::{ChannelSettings, SettingError};
+pub use config::{ChannelSettings, SecretFields, SettingError};
 pub use crypto::{CertificateInfo, Secret};
 pub use driver::{
     Arms, CallLimits, Clock, Driver, DriverError, NewChannel, Nonces, Probe, ProbeLayer, Roots,

@@ -21,6 +21,7 @@ use utoipa_axum::routes;
 use crate::auth::ApiKeys;
 use crate::config_door::ConfigDoor;
 use crate::console::{Console, ConsoleOptions};
+use crate::notes::{self, NoteDesk};
 use crate::notifications::Codecs;
 use crate::options::ServerOptions;
 use crate::pipeline::{self, Gate};
@@ -45,6 +46,8 @@ pub struct App {
     pub signals: Option<Arc<Signals>>,
     /// The ledger of bank channels; absent: there are none.
     pub bank: Option<Arc<Desk>>,
+    /// Notes to customers; absent: none are made.
+    pub notes: Option<Arc<NoteDesk>>,
     /// The desk where staff help with single payments; absent: there is none.
     pub assist: Option<Arc<recovery::assist::Desk>>,
     /// Holds the configuration; absent: it cannot be changed over HTTP.
@@ -63,6 +66,7 @@ pub(crate) struct Inner {
     pub(crate) keys: ApiKeys,
     pub(crate) signals: Option<Arc<Signals>>,
     pub(crate) bank: Option<Arc<Desk>>,
+    pub(crate) notes: Option<Arc<NoteDesk>>,
     pub(crate) assist: Option<Arc<recovery::assist::Desk>>,
     pub(crate) config: Option<Arc<dyn ConfigDoor>>,
     pub(crate) console: Option<Arc<Console>>,
@@ -138,6 +142,9 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(config_api::version))
         .routes(routes!(messages::list))
         .routes(routes!(messages::resend))
+        .routes(routes!(notes::api::of_payment, notes::api::send))
+        .routes(routes!(notes::api::list))
+        .routes(routes!(notes::api::resend))
         .routes(routes!(notifications::receive))
         .routes(routes!(system::healthz))
         .routes(routes!(system::readyz))
@@ -160,6 +167,7 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
         keys: app.keys,
         signals: app.signals,
         bank: app.bank,
+        notes: app.notes,
         assist: app.assist,
         config: app.config,
         console: app.console.map(|options| Arc::new(Console::new(options))),
@@ -173,6 +181,7 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
     });
     let router = router
         .merge(console::router())
+        .route("/u/{token}", get(notes::leaving::show).post(notes::leaving::change))
         .route("/openapi.json", get(docs::openapi))
         .route("/docs", get(docs::page))
         .route("/docs/rapidoc.js", get(docs::script))

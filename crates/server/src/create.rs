@@ -60,9 +60,15 @@ pub(crate) struct CreatePayment {
     /// The customer's bank, when known.
     #[schema(min_length = 1, max_length = 40, pattern = r"^[A-Za-z0-9_.\-]+$")]
     pub(crate) issuer: Option<String>,
-    /// Where the customer can be reached. Personal data: stored, never logged or sent on.
+    /// Where the customer can be reached: an e-mail address, or a telephone number with its
+    /// country's code. Personal data: stored, never logged, and used for notes to the customer
+    /// only.
     #[schema(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     pub(crate) contact: Option<String>,
+    /// The customer's device, as your push service knows it; for notes to the customer. Personal
+    /// data.
+    #[schema(min_length = 1, max_length = 300, pattern = "^[!-~]+$")]
+    pub(crate) push_token: Option<String>,
     /// The customer's language; `zh` when absent.
     pub(crate) locale: Option<LocaleName>,
     /// Where the provider sends the browser afterwards; http or https.
@@ -127,6 +133,7 @@ const FIELDS: &[&str] = &[
     "subject",
     "issuer",
     "contact",
+    "push_token",
     "locale",
     "return_url",
     "payer_ip",
@@ -157,6 +164,12 @@ const CONTACT: Text = Text {
     allowed: |c| !c.is_control(),
     rule: "must be 1 to 200 characters without control characters",
     fix: "send one e-mail address or telephone number",
+};
+const PUSH_TOKEN: Text = Text {
+    max: 300,
+    allowed: |c| c.is_ascii_graphic(),
+    rule: "must be 1 to 300 visible ASCII characters",
+    fix: "send the device's token as your push service gave it",
 };
 const RETURN_URL: Text = Text {
     max: 500,
@@ -283,6 +296,7 @@ fn terms(fields: &mut Fields<'_>, order: Option<&OrderNo>) -> Terms {
         subject,
         issuer: fields.text("issuer", &ISSUER),
         contact: fields.text("contact", &CONTACT),
+        push_token: fields.text("push_token", &PUSH_TOKEN),
         locale: fields.one_of("locale", LOCALES).unwrap_or_default(),
         return_url: return_url(fields),
         payer_ip: payer_ip(fields),

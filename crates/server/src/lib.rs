@@ -31,6 +31,7 @@ mod idle;
 mod ladder;
 mod listing;
 mod messages;
+mod notes;
 mod notice;
 mod notifications;
 mod options;
@@ -59,6 +60,7 @@ pub use config_door::{
     Reloaded, RolloutEnd, RolloutView, TallyView, VersionText, VersionView, Who, Wish,
 };
 pub use console::{BadOperator, ConsoleOptions, Operator, Operators, hash_password, weakness};
+pub use notes::{NoteDesk, NoteRenderer, Post};
 pub use notifications::Codecs;
 pub use options::ServerOptions;
 pub use problem::{Kind, kinds};

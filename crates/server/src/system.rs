@@ -103,6 +103,13 @@ async fn refresh_counts(state: &Shared) {
     if let Some(desk) = &state.bank {
         crate::bank::gauges::refresh(desk, state.engine.now()).await;
     }
+    if let Some(desk) = &state.notes
+        && let Ok(due) = desk.rows.next_note_due().await
+    {
+        let now = state.engine.now();
+        let overdue = due.map_or(0.0, |at| now.since(at).as_secs_f64());
+        metrics::gauge!("evergate_notes_overdue_seconds").set(overdue);
+    }
     if let Some(desk) = &state.assist {
         crate::assist::gauges::refresh(desk, state.engine.now()).await;
     }
@@ -155,6 +162,13 @@ pub(crate) fn describe() {
         "Notifications of providers, by channel and result"
     );
     describe_counter!("evergate_messages_total", "Tries of messages to merchants, by result");
+    describe_counter!("evergate_notes_total", "Looks at notes to customers, by kind, way, result");
+    describe_counter!("evergate_note_subscriptions_total", "Unsubscriptions and returns");
+    describe_gauge!(
+        "evergate_notes_overdue_seconds",
+        Unit::Seconds,
+        "How long the earliest due note to a customer has been due"
+    );
     describe_counter!("evergate_work_total", "Due work of payments, by result");
     describe_counter!("evergate_worker_errors_total", "Failures of the worker loops");
     describe_gauge!(

@@ -148,18 +148,8 @@ impl Sender {
         endpoints: Arc<Endpoints>,
         options: &WorkersOptions,
     ) -> Result<Sender, reqwest::Error> {
-        let builder = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(options.message_timeout)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .user_agent(concat!("evergate/", env!("CARGO_PKG_VERSION")));
         let tls = endpoints.all().values().any(|e| !e.url.starts_with("http://"));
-        // Without https, a machine that has no certificates will do.
-        let http = if tls { builder } else { builder.tls_certs_only([]) }.build()?;
+        let http = client(tls, options.message_timeout)?;
         Ok(Sender {
             engine,
             entropy,
@@ -226,7 +216,7 @@ impl Sender {
             .header("content-type", "application/json")
             .header("webhook-id", &message.id)
             .header("webhook-timestamp", at.to_string())
-            .header("webhook-signature", signatures(endpoint, message, at))
+            .header("webhook-signature", signatures(endpoint, &message.id, at, &message.body))
             .body(message.body.clone());
         match request.send().await {
             Ok(response) => answered(&response),
@@ -280,8 +270,23 @@ impl Drop for Turn<'_> {
     }
 }
 
-fn signatures(endpoint: &Endpoint, message: &Message, at: i64) -> String {
-    let signed = endpoint.secrets.iter().map(|s| s.sign(&message.id, at, &message.body));
+/// The client of webhooks. Without https, a machine that has no certificates will do.
+pub(crate) fn client(tls: bool, timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
+    let builder = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(Duration::from_secs(5))
+        .timeout(timeout)
+        .pool_idle_timeout(Duration::from_secs(30))
+        .user_agent(concat!("evergate/", env!("CARGO_PKG_VERSION")));
+    if tls { builder } else { builder.tls_certs_only([]) }.build()
+}
+
+/// The signatures of a body, by each secret of its endpoint.
+pub(crate) fn signatures(endpoint: &Endpoint, id: &str, at: i64, body: &str) -> String {
+    let signed = endpoint.secrets.iter().map(|secret| secret.sign(id, at, body));
     signed.collect::<Vec<_>>().join(" ")
 }
 
@@ -307,7 +312,7 @@ fn answered(response: &reqwest::Response) -> Try {
     Try::Failed { error: format!("the endpoint answered {}", status.as_u16()), retry_after }
 }
 
-fn describe(error: &reqwest::Error) -> &'static str {
+pub(crate) fn describe(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
         "the endpoint did not answer in time"
     } else if error.is_connect() {

@@ -1,5 +1,5 @@
-//! The loops that do what is due: questions, closes, refunds, expiries, and messages to
-//! merchants.
+//! The loops that do what is due: questions, closes, refunds, expiries, messages to merchants
+//! and notes to customers.
 //!
 //! They claim work with a lease, so any number of processes may run them side by side. When
 //! the store does not answer they wait, longer each time, and go on; they never end by
@@ -13,6 +13,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::notes::NoteDesk;
+use crate::notes::sending::Courier;
 use crate::webhooks::{Endpoints, Sender};
 
 /// How much the workers do at once.
@@ -25,6 +27,8 @@ pub struct WorkersOptions {
     /// Messages sent at once to a merchant whose endpoint fails or is slow, so that it does not
     /// hold up everyone's.
     pub max_messages_per_slow_merchant: usize,
+    /// Notes to customers looked at at once.
+    pub max_notes: usize,
     /// How long one try of a message may take.
     pub message_timeout: Duration,
     /// The longest that the loops wait before they look for work again.
@@ -41,6 +45,7 @@ impl Default for WorkersOptions {
         WorkersOptions {
             max_payments: 64,
             max_messages: 64,
+            max_notes: 16,
             max_messages_per_slow_merchant: 8,
             message_timeout: Duration::from_secs(15),
             beat: Duration::from_millis(200),
@@ -79,8 +84,11 @@ pub fn spawn(
     engine: Arc<Engine>,
     entropy: Arc<dyn Entropy>,
     endpoints: Arc<Endpoints>,
+    desk: Option<Arc<NoteDesk>>,
     options: WorkersOptions,
 ) -> Result<WorkersHandle, reqwest::Error> {
+    let courier =
+        desk.map(|desk| Arc::new(Courier::new(Arc::clone(&engine), Arc::clone(&entropy), desk)));
     let sender = Arc::new(Sender::new(Arc::clone(&engine), entropy, endpoints, &options)?);
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let drain_timeout = options.drain_timeout;
@@ -100,6 +108,12 @@ pub fn spawn(
     tasks.spawn(kept_alive("payments", stop.clone(), move || {
         payments(Arc::clone(&engine), stopped.clone(), left.clone(), limits.clone())
     }));
+    if let Some(courier) = courier {
+        let (stopped, left, limits) = (stop.clone(), tasks.clone(), options.clone());
+        tasks.spawn(kept_alive("notes", stop.clone(), move || {
+            notes(Arc::clone(&courier), stopped.clone(), left.clone(), limits.clone())
+        }));
+    }
     let (stopped, left) = (stop.clone(), tasks.clone());
     tasks.spawn(kept_alive("messages", stop.clone(), move || {
         messages(Arc::clone(&sender), stopped.clone(), left.clone(), options.clone())
@@ -306,6 +320,58 @@ async fn claim_messages(
         let sender = Arc::clone(sender);
         tasks.spawn(async move {
             sender.deliver(message).await;
+            drop(place);
+        });
+    }
+    Ok(found)
+}
+
+/// Looks at notes to customers when one is due; between them it only reads.
+async fn notes(
+    courier: Arc<Courier>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    options: WorkersOptions,
+) {
+    let places = Arc::new(Semaphore::new(options.max_notes));
+    let mut backoff = Backoff::default();
+    while !stop.is_cancelled() {
+        match claim_notes(&courier, &tasks, &places).await {
+            Ok(Found::Plenty) => backoff.reset(),
+            Ok(Found::Drained) => {
+                backoff.reset();
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = courier.engine().note_arrived() => {}
+                    () = tokio::time::sleep(options.beat) => {}
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "due notes could not be claimed");
+                metrics::counter!("evergate_worker_errors_total", "loop" => "notes").increment(1);
+                backoff.wait(&stop).await;
+            }
+        }
+    }
+}
+
+async fn claim_notes(
+    courier: &Arc<Courier>,
+    tasks: &TaskTracker,
+    places: &Arc<Semaphore>,
+) -> Result<Found, store::StoreError> {
+    let Some(free) = wait_for_places(places).await else { return Ok(Found::Drained) };
+    let due = courier.next_due().await?;
+    if due.is_none_or(|at| at > courier.engine().now()) {
+        return Ok(Found::Drained);
+    }
+    let notes = courier.claim(free).await?;
+    let found = if notes.len() >= free { Found::Plenty } else { Found::Drained };
+    for note in notes {
+        let Ok(place) = Arc::clone(places).acquire_owned().await else { break };
+        let courier = Arc::clone(courier);
+        tasks.spawn(async move {
+            courier.handle(note).await;
             drop(place);
         });
     }

@@ -239,6 +239,7 @@ impl World {
                 subject: String::new(),
                 issuer: self.issuer(idx).map(|issuer| format!("bank-{issuer}")),
                 contact: None,
+                push_token: None,
                 locale: Locale::Zh,
                 return_url: None,
                 payer_ip: None,

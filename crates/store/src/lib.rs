@@ -1,7 +1,7 @@
 //! The durable books, behind one narrow trait.
 //!
 //! Everything that a change causes is committed with it: the payment, the time of its next
-//! task, the idempotency record, the messages to the merchant and the lines of its story. A
+//! task, the idempotency record, the messages to merchant and customer and the lines of its story. A
 //! commit answers *done*, *refused*, *failed* or *unknown*; unknown is settled by reading the
 //! change's id back, never by doing it again blindly (rule 16).
 //!
@@ -18,6 +18,8 @@ mod bank_memory;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod memory;
+mod notes;
+mod notes_memory;
 mod rows;
 mod seam;
 mod sqlite;
@@ -26,6 +28,7 @@ mod versions;
 pub use assist::*;
 pub use bank::*;
 pub use memory::MemoryStore;
+pub use notes::{NewNote, Note, NoteEnd, NoteState, Notes, Private, SentNote};
 pub use seam::*;
 #[cfg(feature = "faults")]
 pub use sqlite::{CommitFault, Faults};

@@ -11,6 +11,7 @@ use domain::{
 };
 use uuid::Uuid;
 
+use crate::notes_memory::Outbox;
 use crate::{
     AuditFilter, AuditLine, Change, Claim, Commit, Conflict, Filter, Message, MessageEnd,
     MessageState, NewVersion, RequestRecord, Store, StoreError, Version, VersionState, Versions,
@@ -33,6 +34,7 @@ struct Books {
     requests: HashMap<(MerchantId, String), RequestRecord>,
     changes: HashSet<Uuid>,
     messages: HashMap<String, Message>,
+    outbox: Outbox,
     /// When each payment with something to do may be claimed.
     wakes: BTreeSet<(Timestamp, PaymentId)>,
     /// Paused payments by when they were due.
@@ -64,6 +66,14 @@ impl MemoryStore {
     /// Empty books.
     pub fn new() -> MemoryStore {
         MemoryStore::default()
+    }
+
+    pub(crate) fn outbox<T>(&self, work: impl FnOnce(&mut Outbox) -> T) -> T {
+        work(&mut self.books().outbox)
+    }
+
+    pub(crate) fn add_audit(&self, line: AuditLine) {
+        self.books().audit.push(line);
     }
 
     /// Adds lines to the audit log.
@@ -142,7 +152,8 @@ impl Books {
     }
 
     fn apply(&mut self, change: Change) {
-        let Change { id, payment, due_at, claim, request, messages, events, at, .. } = change;
+        let Change { id, payment, due_at, claim, request, messages, notes, events, at, .. } =
+            change;
         self.changes.insert(id);
         for number in numbers(&payment) {
             self.numbers.insert(number.clone(), payment.id);
@@ -152,6 +163,9 @@ impl Books {
         }
         for message in messages {
             self.add_message(&payment, message, at);
+        }
+        for note in notes {
+            self.outbox.add((&payment.merchant, payment.id), note, at);
         }
         self.orders.insert((payment.merchant.clone(), payment.order.clone()), payment.id);
         self.schedule(payment.id, |books| {

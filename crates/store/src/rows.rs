@@ -2,7 +2,9 @@
 //!
 //! Both engines use it, so that the same payment is the same row everywhere.
 
-use domain::{AttemptState, Event, Method, Payment, RefundProgress, RefundReason, Review, Tier};
+use domain::{
+    AttemptState, Event, Locale, Method, Payment, RefundProgress, RefundReason, Review, Tier,
+};
 
 use crate::{Change, MessageState, StoreError};
 
@@ -98,6 +100,19 @@ pub(crate) fn refund_reason(reason: RefundReason) -> &'static str {
         RefundReason::Late => "late",
         RefundReason::Synthetic => "synthetic",
     }
+}
+
+pub(crate) fn locale(locale: Locale) -> &'static str {
+    match locale {
+        Locale::Zh => "zh",
+        Locale::En => "en",
+    }
+}
+
+pub(crate) fn read_locale(text: &str) -> Result<Locale, StoreError> {
+    let all = [Locale::Zh, Locale::En];
+    let unknown = || damaged(format!("a note has the language {text:?}"));
+    all.into_iter().find(|l| locale(*l) == text).ok_or_else(unknown)
 }
 
 pub(crate) fn message_state(state: MessageState) -> &'static str {

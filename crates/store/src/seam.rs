@@ -7,6 +7,8 @@ use domain::{
 };
 use uuid::Uuid;
 
+use crate::notes::NewNote;
+
 /// One engine's books. All methods may be called from many tasks at once.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -123,6 +125,8 @@ pub struct Change {
     pub request: Option<RequestRecord>,
     /// Messages to the merchant.
     pub messages: Vec<NewMessage>,
+    /// Notes to the customer.
+    pub notes: Vec<NewNote>,
     /// Lines of its story.
     pub events: Vec<Event>,
     /// When.

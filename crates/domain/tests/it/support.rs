@@ -21,6 +21,7 @@ pub(crate) fn terms(token: bool) -> Terms {
         subject: "tea".into(),
         issuer: None,
         contact: None,
+        push_token: None,
         locale: Locale::Zh,
         return_url: None,
         payer_ip: None,

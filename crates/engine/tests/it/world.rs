@@ -169,6 +169,7 @@ pub(crate) fn wish(order: &str, methods: &[Method], token: Option<&str>) -> NewP
             subject: "tea".into(),
             issuer: None,
             contact: None,
+            push_token: None,
             locale: Locale::Zh,
             return_url: None,
             payer_ip: None,

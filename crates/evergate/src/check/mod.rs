@@ -33,6 +33,7 @@ pub async fn run(args: &CheckArgs, lang: Lang) -> Findings {
         }
     };
     look_around(&config, &mut found);
+    customers(args, &config, &mut found).await;
     for (id, settings) in &config.channels {
         channel(args, &config, id, settings, &mut found).await;
     }
@@ -69,6 +70,44 @@ fn look_around(config: &Config, found: &mut Findings) {
         for (field, rule) in mistakes {
             found.error("", &field, rule, lang.pick("see the reference", "请参考默认配置"));
         }
+    }
+}
+
+/// What customers are told by.
+async fn customers(args: &CheckArgs, config: &Config, found: &mut Findings) {
+    let Some(set) = &config.customers else { return };
+    let lang = found.lang;
+    if let Err(mistakes) = set.post(&config.public_url()) {
+        for error in mistakes {
+            found.error("", &error.field, error.rule, &error.fix);
+        }
+        return;
+    }
+    let what = "customer_messages.smtp";
+    match set.mailer() {
+        Ok(Some(mailer)) if !args.offline => match mailer.probe().await {
+            Ok(()) => {
+                let text =
+                    lang.pick("the mail server greets and logs in", "邮件服务器可连接并登录");
+                found.ok("", what, text.to_owned());
+            }
+            Err(why) => {
+                let fix = lang.pick(
+                    "try `evergate notes test --to you@example.com`",
+                    "可用 `evergate notes test --to 您的邮箱` 测试",
+                );
+                found.error("", what, why, fix);
+            }
+        },
+        _ => {
+            let text = lang.pick("settings and texts read well", "设置与文案可读");
+            found.ok("", "customer_messages", text.to_owned());
+        }
+    }
+    if config.server.public_url.is_none() {
+        let text = lang.pick("links in messages lead to this machine", "消息中的链接指向本机");
+        let fix = lang.pick("set server.public_url", "请设置 server.public_url");
+        found.warning("", "server.public_url", text.to_owned(), fix);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The configuration file: read as a whole, every mistake told at once with its place, the rule
 //! that it breaks and what to do.
 
+mod customers;
 mod degradation;
 mod model;
 mod read;
@@ -22,6 +23,7 @@ use resilience::{FeeTable, Guide};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub use customers::CustomersSections;
 pub use degradation::DegradationSection;
 pub use model::{
     ApiKeySection, ConfigSection, LogFormat, LogSection, MerchantSection, OperatorSection,
@@ -61,6 +63,8 @@ pub struct Config {
     pub guide: Guide,
     /// `[probes]`, `[[maintenance]]`, `[[status_feeds]]` and `[[downtime_senders]]`
     pub signals: SignalsSections,
+    /// `[customer_messages]`; absent: customers are told nothing.
+    pub customers: Option<CustomersSections>,
     /// `[config]`
     pub changes: ConfigSection,
     /// What it was read from.
@@ -200,7 +204,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 17] = [
     "server",
     "store",
     "log",
@@ -216,6 +220,7 @@ const SECTIONS: [&str; 16] = [
     "maintenance",
     "status_feeds",
     "downtime_senders",
+    "customer_messages",
     "config",
 ];
 
@@ -249,6 +254,7 @@ fn read_document<'t>(
             feeds: list(reader, document, "status_feeds"),
             senders: list(reader, document, "downtime_senders"),
         },
+        customers: customers::read(reader, document, folder),
         changes: section(reader, document, "config").unwrap_or_default(),
         source: Source {
             text: providers::Secret::new(reader.text()),
@@ -286,10 +292,20 @@ fn list<'t, T: serde::de::DeserializeOwned>(
     document: &DeTable<'t>,
     name: &str,
 ) -> Vec<T> {
-    tables(reader, document, name)
+    list_at(reader, document, name, name)
+}
+
+/// The same within a table, whose place `field` says.
+fn list_at<'t, T: serde::de::DeserializeOwned>(
+    reader: &mut Reader<'t>,
+    table: &DeTable<'t>,
+    name: &str,
+    field: &str,
+) -> Vec<T> {
+    tables(reader, table, name)
         .iter()
         .enumerate()
-        .filter_map(|(index, value)| reader.table(&format!("{name}[{index}]"), value))
+        .filter_map(|(index, value)| reader.table(&format!("{field}[{index}]"), value))
         .collect()
 }
 

@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use domain::{ChannelId, MerchantId};
 use incidents::expiry::Expiring;
 use incidents::layers::Target;
-use providers::{CertificateInfo, ChannelSettings, NewChannel};
-use server::{ApiKeys, Endpoint, Operators};
+use providers::{CertificateInfo, ChannelSettings, NewChannel, SettingError};
+use server::{ApiKeys, Endpoint, Operators, Post};
 
 use super::diff;
 use crate::config::{Config, Mistake};
@@ -31,6 +32,8 @@ pub struct Loaded {
     pub(crate) operators: Operators,
     /// Where messages to merchants go.
     pub(crate) endpoints: HashMap<MerchantId, Endpoint>,
+    /// What notes to customers go out by; absent: none are made.
+    pub(crate) post: Option<Arc<Post>>,
     /// What lay in every file that the configuration names, before it was read.
     pub(super) files: Digests,
 }
@@ -76,9 +79,15 @@ pub fn load(config: Config) -> Result<Loaded, Vec<Mistake>> {
     let endpoints = crate::serve::merchants(&config).map_err(|found| {
         mistakes.extend(found.into_iter().map(unplaced));
     });
-    match (keys, operators, endpoints) {
-        (Ok(keys), Ok(operators), Ok(endpoints)) if mistakes.is_empty() => {
-            Ok(Loaded { config, channels, keys, operators, endpoints, files })
+    let post = config.customers.as_ref().map(|set| set.post(&config.public_url())).transpose();
+    let post = post.map_err(|found| {
+        let unplaced =
+            |SettingError { field, rule, fix }| Mistake { fix, ..unplaced((field, rule)) };
+        mistakes.extend(found.into_iter().map(unplaced));
+    });
+    match (keys, operators, endpoints, post) {
+        (Ok(keys), Ok(operators), Ok(endpoints), Ok(post)) if mistakes.is_empty() => {
+            Ok(Loaded { config, channels, keys, operators, endpoints, post, files })
         }
         _ => Err(mistakes),
     }
@@ -119,7 +128,8 @@ pub(super) fn digest_of(text: &str) -> [u8; 32] {
 fn files(config: &Config) -> Vec<PathBuf> {
     let keys = config.channels.iter().flat_map(|(_, settings)| settings.files());
     let secrets = config.merchants.iter().filter_map(|m| m.webhook_secrets_file.clone());
-    keys.chain(secrets).collect()
+    let customers = config.customers.iter().flat_map(|set| set.files());
+    keys.chain(secrets).chain(customers).collect()
 }
 
 /// What lies in each file now. Reads through links, so that a link which is pointed elsewhere

@@ -13,6 +13,7 @@ mod config;
 mod crash;
 mod degradation;
 mod demo;
+mod notes;
 mod routing;
 mod service;
 mod signals;

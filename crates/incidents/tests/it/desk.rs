@@ -119,6 +119,7 @@ impl World {
             subject: "tea".into(),
             issuer: issuer.map(str::to_owned),
             contact: None,
+            push_token: None,
             locale: Locale::Zh,
             return_url: None,
             payer_ip: None,

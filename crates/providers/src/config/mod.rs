@@ -20,6 +20,7 @@ use serde::Deserialize;
 
 pub(crate) use mistakes::Mistakes;
 pub use mistakes::SettingError;
+pub use source::SecretFields;
 pub(crate) use source::{KeySlot, Source, common, rebase, slots, source};
 
 use crate::alipay::AlipaySettings;

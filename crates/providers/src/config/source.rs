@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Mistakes, command};
+use super::{Mistakes, SettingError, command};
 use crate::crypto::Secret;
 
 /// The four fields of one key: `name`, `name_file`, `name_env` and `name_command`.
@@ -84,6 +84,53 @@ impl Source<'_> {
     pub(crate) fn quiet(&self) -> Option<Secret> {
         let nobody = domain::ChannelId::new("x").ok()?;
         self.optional(&mut Mistakes::new(&nobody))
+    }
+}
+
+/// A secret of settings that belong to no channel, in the same four fields.
+#[derive(Clone, Copy)]
+pub struct SecretFields<'s> {
+    /// Its name.
+    pub field: &'static str,
+    /// The text itself.
+    pub inline: Option<&'s Secret>,
+    /// A file that holds it.
+    pub file: Option<&'s Path>,
+    /// An environment variable that holds it.
+    pub env: Option<&'s str>,
+    /// A program that prints it.
+    pub command: Option<&'s [String]>,
+}
+
+impl SecretFields<'_> {
+    /// Whether any of the four is set.
+    pub fn is_given(&self) -> bool {
+        self.source().is_set()
+    }
+
+    /// The text, if one is given. It reads files and runs commands, so it blocks. `at` stands
+    /// before the field's name in a mistake.
+    ///
+    /// # Errors
+    /// When it is given twice or cannot be read.
+    pub fn read(&self, at: &str) -> Result<Option<Secret>, SettingError> {
+        let nobody = "channels.x.";
+        let Ok(channel) = domain::ChannelId::new("x") else { return Ok(None) };
+        let mut mistakes = Mistakes::new(&channel);
+        let text = self.source().optional(&mut mistakes);
+        match mistakes.finish(Some(())) {
+            Ok(()) => Ok(text),
+            Err(found) => {
+                let error = found.into_iter().next();
+                let place = |field: &str| format!("{at}{}", field.trim_start_matches(nobody));
+                error.map_or(Ok(text), |e| Err(SettingError { field: place(&e.field), ..e }))
+            }
+        }
+    }
+
+    fn source(&self) -> Source<'_> {
+        let SecretFields { field, inline, file, env, command } = *self;
+        Source { field, inline, file, env, command }
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) struct Flaky {
     pub(crate) fault: Mutex<Option<StoreError>>,
     /// Whether a commit answers "unknown" and cannot be read back.
     pub(crate) vague: Mutex<bool>,
+    /// Whether the end of a note cannot be written down, as when the process dies before that.
+    pub(crate) forgetful: Mutex<bool>,
 }
 
 impl Flaky {
@@ -138,5 +140,83 @@ impl Store for Flaky {
     }
     async fn ping(&self) -> Result<(), StoreError> {
         self.check()
+    }
+}
+
+#[async_trait]
+impl Notes for Flaky {
+    async fn add_note(
+        &self,
+        about: (&MerchantId, PaymentId),
+        note: NewNote,
+        at: Timestamp,
+        audit: AuditLine,
+    ) -> Result<bool, StoreError> {
+        self.books.add_note(about, note, at, audit).await
+    }
+    async fn claim_notes(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Note>, StoreError> {
+        self.books.claim_notes(now, lease_until, limit).await
+    }
+    async fn end_note(
+        &self,
+        id: &str,
+        fence: u64,
+        end: NoteEnd,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        if *self.forgetful.lock().unwrap() {
+            return Err(StoreError::Unavailable("the process died".into()));
+        }
+        self.books.end_note(id, fence, end, at).await
+    }
+    async fn find_note(&self, id: &str) -> Result<Option<Note>, StoreError> {
+        self.books.find_note(id).await
+    }
+    async fn notes_of(&self, payment: PaymentId) -> Result<Vec<Note>, StoreError> {
+        self.books.notes_of(payment).await
+    }
+    async fn notes(&self, state: Option<NoteState>, limit: usize) -> Result<Vec<Note>, StoreError> {
+        self.books.notes(state, limit).await
+    }
+    async fn sent_to(
+        &self,
+        addressee: &str,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<SentNote>, StoreError> {
+        self.books.sent_to(addressee, since, limit).await
+    }
+    async fn resend_note(
+        &self,
+        id: &str,
+        now: Timestamp,
+        audit: AuditLine,
+    ) -> Result<bool, StoreError> {
+        self.books.resend_note(id, now, audit).await
+    }
+    async fn next_note_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.books.next_note_due().await
+    }
+    async fn latest_to(&self, addressee: &str) -> Result<Option<Note>, StoreError> {
+        self.books.latest_to(addressee).await
+    }
+    async fn unsubscribed(&self, addressee: &str) -> Result<Option<Timestamp>, StoreError> {
+        self.books.unsubscribed(addressee).await
+    }
+    async fn set_subscribed(
+        &self,
+        addressee: &str,
+        wanted: bool,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.books.set_subscribed(addressee, wanted, at).await
+    }
+    async fn secret(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.books.secret(name, fresh).await
     }
 }

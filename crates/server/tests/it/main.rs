@@ -9,6 +9,8 @@ mod channels;
 mod console;
 mod flaky;
 mod ladder;
+mod mailbox;
+mod notes;
 mod notifications;
 mod openapi;
 mod payments;

@@ -19,7 +19,7 @@ use crate::world::{World, order, world};
 
 /// A merchant's endpoint that notes what it gets and answers as it was told to.
 #[derive(Clone, Default)]
-struct Shop {
+pub(crate) struct Shop {
     got: Arc<Mutex<Vec<(HeaderMap, String)>>>,
     answers: Arc<Mutex<Vec<StatusCode>>>,
 }
@@ -31,7 +31,7 @@ async fn take(State(shop): State<Shop>, headers: HeaderMap, body: String) -> Sta
 }
 
 impl Shop {
-    async fn open() -> (Shop, String) {
+    pub(crate) async fn open() -> (Shop, String) {
         let shop = Shop::default();
         let router =
             axum::Router::new().route("/hook", axum::routing::post(take)).with_state(shop.clone());
@@ -50,7 +50,12 @@ impl Shop {
         (shop, url)
     }
 
-    async fn wait_for(&self, count: usize) -> Vec<(HeaderMap, String)> {
+    /// What it answers next.
+    pub(crate) fn answer(&self, status: u16) {
+        self.answers.lock().unwrap().push(StatusCode::from_u16(status).unwrap());
+    }
+
+    pub(crate) async fn wait_for(&self, count: usize) -> Vec<(HeaderMap, String)> {
         loop {
             let got = self.got.lock().unwrap().clone();
             if got.len() >= count {
@@ -64,7 +69,7 @@ impl Shop {
 fn start(world: &World, endpoints: HashMap<MerchantId, Endpoint>) -> workers::WorkersHandle {
     let options = WorkersOptions { beat: Duration::from_millis(5), ..WorkersOptions::default() };
     let endpoints = Arc::new(Endpoints::new(endpoints));
-    workers::spawn(world.engine.clone(), world.entropy.clone(), endpoints, options).unwrap()
+    workers::spawn(world.engine.clone(), world.entropy.clone(), endpoints, None, options).unwrap()
 }
 
 fn endpoint(url: &str, secrets: &[&str]) -> HashMap<MerchantId, Endpoint> {
@@ -73,7 +78,7 @@ fn endpoint(url: &str, secrets: &[&str]) -> HashMap<MerchantId, Endpoint> {
 }
 
 /// The specification, written anew.
-fn verify(secret: &str, headers: &HeaderMap, body: &str) -> bool {
+pub(crate) fn verify(secret: &str, headers: &HeaderMap, body: &str) -> bool {
     let text = |name: &str| headers[name].to_str().unwrap();
     let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
     let signed = format!("{}.{}.{body}", text("webhook-id"), text("webhook-timestamp"));

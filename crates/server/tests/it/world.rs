@@ -155,6 +155,7 @@ pub(crate) struct World {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) operators: Operators,
     pub(crate) keys: ApiKeys,
+    pub(crate) notes: Arc<NoteDesk>,
     pub(crate) running: Running,
     pub(crate) http: reqwest::Client,
     /// Of the merchant `shop`.
@@ -232,12 +233,13 @@ pub(crate) async fn world_at(public_url: &str, adjust: impl FnOnce(&mut ServerOp
     let clock = Arc::new(Wound(AtomicI64::new(1_795_500_000_000_000)));
     let entropy: Arc<dyn Entropy> = Arc::new(Counted(AtomicU64::new(1)));
     let store = Arc::new(Flaky::default());
+    let notes = Arc::new(NoteDesk::open(store.clone(), [9; 32]).await.unwrap());
     let parts = Parts {
         store: store.clone(),
         caller: script.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
-        render: Arc::new(MessageRenderer),
+        render: Arc::new(NoteRenderer::new(notes.clone())),
         owner: "test".into(),
     };
     let sold = [
@@ -287,6 +289,7 @@ pub(crate) async fn world_at(public_url: &str, adjust: impl FnOnce(&mut ServerOp
         entropy: entropy.clone(),
         keys: keys.clone(),
         signals: Some(signals),
+        notes: Some(notes.clone()),
         config: None,
         console: Some(ConsoleOptions {
             operators: operators.clone(),
@@ -307,6 +310,7 @@ pub(crate) async fn world_at(public_url: &str, adjust: impl FnOnce(&mut ServerOp
         entropy,
         operators,
         keys,
+        notes,
         running,
         http,
         shop,

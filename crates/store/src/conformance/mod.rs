@@ -9,6 +9,7 @@ mod claims;
 mod commits;
 mod lists;
 mod messages;
+mod notes;
 mod races;
 pub mod sample;
 mod versions;
@@ -31,6 +32,11 @@ pub use claims::*;
 pub use commits::*;
 pub use lists::*;
 pub use messages::*;
+pub use notes::{
+    SharedNotes, a_note_goes_its_way_once, a_note_is_made_with_its_change,
+    a_note_made_twice_is_one, a_person_has_one_note_under_way, a_secret_is_kept,
+    notes_are_found_by_payment_person_and_state, people_leave_and_come_back,
+};
 pub use races::*;
 pub use versions::*;
 

@@ -55,6 +55,7 @@ pub fn terms() -> Terms {
         subject: "一杯咖啡".into(),
         issuer: None,
         contact: Some("li@example.com".into()),
+        push_token: Some("device-1".into()),
         locale: Locale::Zh,
         return_url: None,
         payer_ip: None,
@@ -88,6 +89,7 @@ pub fn change(step: Step, at: Timestamp) -> Change {
         claim: None,
         request: None,
         messages: Vec::new(),
+        notes: Vec::new(),
         events,
         at,
     }

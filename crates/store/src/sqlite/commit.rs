@@ -201,7 +201,10 @@ fn children(conn: &Connection, prepared: &Prepared) -> Result<(), Failure> {
         conn.prepare_cached("INSERT INTO events (payment_id, seq, at, body) VALUES (?, ?, ?, ?)")?
             .execute(params![id.as_bytes(), event.seq, event.at.as_micros(), body])?;
     }
-    change.messages.iter().try_for_each(|m| message(conn, change, m))
+    change.messages.iter().try_for_each(|m| message(conn, change, m))?;
+    let about = (&change.payment.merchant, change.payment.id);
+    let mut notes = change.notes.iter();
+    notes.try_for_each(|note| super::notes::insert(conn, about, note, change.at).map(drop))
 }
 
 /// Writes the attempts whose row differs; most changes touch one of them or none.

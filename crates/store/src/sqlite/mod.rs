@@ -10,6 +10,7 @@ mod checkpoint;
 mod commit;
 mod fault;
 mod faults;
+mod notes;
 mod read;
 mod readers;
 mod schema;
@@ -34,7 +35,8 @@ use self::readers::Readers;
 use self::writer::{Job, Writer};
 use crate::{
     AuditFilter, AuditLine, Change, Claim, Commit, Filter, Message, MessageEnd, MessageState,
-    NewVersion, RequestRecord, Store, StoreError, Version, VersionState, Versions,
+    NewNote, NewVersion, Note, NoteEnd, NoteState, Notes, RequestRecord, SentNote, Store,
+    StoreError, Version, VersionState, Versions,
 };
 
 #[cfg(not(feature = "faults"))]
@@ -406,5 +408,104 @@ impl Versions for SqliteStore {
 
     async fn versions(&self, limit: usize) -> Result<Vec<Version>, StoreError> {
         self.read(move |conn| versions::list(conn, limit)).await
+    }
+}
+
+#[async_trait]
+impl Notes for SqliteStore {
+    async fn add_note(
+        &self,
+        (merchant, payment): (&MerchantId, PaymentId),
+        note: NewNote,
+        at: Timestamp,
+        audit: AuditLine,
+    ) -> Result<bool, StoreError> {
+        let merchant = merchant.clone();
+        let add =
+            move |conn: &Connection| notes::add(conn, (&merchant, payment), &note, at, &audit);
+        Ok(self.write(add).await?)
+    }
+
+    async fn claim_notes(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Note>, StoreError> {
+        let take = move |conn: &Connection| notes::claim(conn, now, lease_until, limit);
+        Ok(self.write(take).await?)
+    }
+
+    async fn end_note(
+        &self,
+        id: &str,
+        fence: u64,
+        end: NoteEnd,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let id = id.to_owned();
+        Ok(self.write(move |conn| notes::end(conn, &id, fence, end.clone(), at)).await?)
+    }
+
+    async fn find_note(&self, id: &str) -> Result<Option<Note>, StoreError> {
+        let id = id.to_owned();
+        self.read(move |conn| notes::one(conn, &id)).await
+    }
+
+    async fn notes_of(&self, payment: PaymentId) -> Result<Vec<Note>, StoreError> {
+        self.read(move |conn| notes::of_payment(conn, payment)).await
+    }
+
+    async fn notes(&self, state: Option<NoteState>, limit: usize) -> Result<Vec<Note>, StoreError> {
+        self.read(move |conn| notes::list(conn, state, limit)).await
+    }
+
+    async fn sent_to(
+        &self,
+        addressee: &str,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<SentNote>, StoreError> {
+        let addressee = addressee.to_owned();
+        self.read(move |conn| notes::sent_to(conn, &addressee, since, limit)).await
+    }
+
+    async fn resend_note(
+        &self,
+        id: &str,
+        now: Timestamp,
+        audit: AuditLine,
+    ) -> Result<bool, StoreError> {
+        let id = id.to_owned();
+        Ok(self.write(move |conn| notes::resend(conn, &id, now, &audit)).await?)
+    }
+
+    async fn next_note_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(notes::next_due).await
+    }
+
+    async fn latest_to(&self, addressee: &str) -> Result<Option<Note>, StoreError> {
+        let addressee = addressee.to_owned();
+        self.read(move |conn| notes::latest_to(conn, &addressee)).await
+    }
+
+    async fn unsubscribed(&self, addressee: &str) -> Result<Option<Timestamp>, StoreError> {
+        let addressee = addressee.to_owned();
+        self.read(move |conn| notes::unsubscribed(conn, &addressee)).await
+    }
+
+    async fn set_subscribed(
+        &self,
+        addressee: &str,
+        wanted: bool,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let addressee = addressee.to_owned();
+        Ok(self.write(move |conn| notes::set_subscribed(conn, &addressee, wanted, at)).await?)
+    }
+
+    async fn secret(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let (name, fresh) = (name.to_owned(), fresh.to_owned());
+        Ok(self.write(move |conn| notes::secret(conn, &name, &fresh)).await?)
     }
 }

@@ -293,6 +293,21 @@ mod tests {
             let plan = plan(&messages_query(state));
             assert!(!plan.contains("TEMP B-TREE"), "{state:?}: {plan}");
         }
+        use crate::NoteState;
+        use crate::sqlite::notes;
+        for state in [None, Some(NoteState::Pending), Some(NoteState::Dead)] {
+            let plan = plan(&notes::list_query(state));
+            assert!(!plan.contains("TEMP B-TREE"), "{state:?}: {plan}");
+        }
+        for (sql, index) in [
+            (notes::due_query(), "customer_notes_due"),
+            (notes::due_query(), "customer_notes_leased"),
+            (notes::SENT.to_owned(), "customer_notes_sent"),
+            (notes::NEXT.to_owned(), "customer_notes_due"),
+        ] {
+            let plan = plan(&sql);
+            assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}");
+        }
         assert!(plan(&messages_query(Some(MessageState::Dead))).contains("messages_dead"));
         let queue = plan(&queue_query(2));
         assert!(queue.contains("payments_queue") && !queue.contains("TEMP B-TREE"), "{queue}");

@@ -11,7 +11,7 @@ mod upkeep;
 use std::path::Path;
 use std::sync::Arc;
 
-use store::conformance::{Shared, SharedAssist, SharedBooks};
+use store::conformance::{Shared, SharedAssist, SharedBooks, SharedNotes};
 use store::{MemoryStore, SqliteOptions, SqliteStore};
 
 /// A folder that lives as long as the test.
@@ -39,6 +39,10 @@ mod memory {
         (Arc::new(MemoryStore::new()), ())
     }
 
+    async fn empty_outbox() -> (SharedNotes, ()) {
+        (Arc::new(MemoryStore::new()), ())
+    }
+
     store::conformance_suite!(empty);
     async fn empty_assist() -> (SharedAssist, ()) {
         let store = Arc::new(MemoryStore::new());
@@ -46,6 +50,7 @@ mod memory {
     }
 
     store::bank_conformance_suite!(empty_bank);
+    store::notes_conformance_suite!(empty_outbox);
     store::assist_conformance_suite!(empty_assist);
 
     #[tokio::test]
@@ -67,6 +72,11 @@ mod sqlite {
         (Arc::new(open(folder.path())), folder)
     }
 
+    async fn empty_outbox() -> (SharedNotes, tempfile::TempDir) {
+        let folder = folder();
+        (Arc::new(open(folder.path())), folder)
+    }
+
     store::conformance_suite!(empty);
     async fn empty_assist() -> (SharedAssist, tempfile::TempDir) {
         let folder = folder();
@@ -75,6 +85,7 @@ mod sqlite {
     }
 
     store::bank_conformance_suite!(empty_bank);
+    store::notes_conformance_suite!(empty_outbox);
     store::assist_conformance_suite!(empty_assist);
 
     #[tokio::test]
