@@ -190,6 +190,9 @@ fn counted_secret() -> [u8; 32] {
     secret
 }
 
+/// Where customers reach the server, as far as it knows.
+pub(crate) const PUBLIC_URL: &str = "https://pay.example";
+
 /// The recorder is one for the process.
 fn metrics_handle() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -239,7 +242,7 @@ pub(crate) async fn world_at(public_url: &str, adjust: impl FnOnce(&mut ServerOp
         caller: script.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
-        render: Arc::new(NoteRenderer::new(notes.clone())),
+        render: Arc::new(NoteRenderer::new(notes.clone(), MessageRenderer::new(PUBLIC_URL))),
         owner: "test".into(),
     };
     let sold = [
@@ -299,6 +302,7 @@ pub(crate) async fn world_at(public_url: &str, adjust: impl FnOnce(&mut ServerOp
         metrics: Some(metrics),
     };
     let mut limits = ServerOptions::new(SocketAddr::from(([127, 0, 0, 1], 0)));
+    limits.public_url = Some(PUBLIC_URL.to_owned());
     adjust(&mut limits);
     let running = Server::start(app, limits).await.unwrap();
     let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
