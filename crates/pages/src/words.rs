@@ -20,6 +20,8 @@ macro_rules! sentences {
     };
 }
 
+pub(crate) use sentences;
+
 sentences! {
     lang: "zh-CN", "en";
     pay_to: "付款给", "Pay to";
