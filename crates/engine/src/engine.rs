@@ -8,7 +8,7 @@ use domain::{
     ChannelId, Controls, Event, MerchantId, Method, Override, Payment, PaymentId, Reach, Share,
     Timestamp,
 };
-use resilience::{Board, LadderPolicy, Settings};
+use resilience::{Board, LadderPolicy, Series, Settings};
 use store::{AuditLine, Store, StoreError};
 use tokio::sync::{Notify, broadcast, watch};
 
@@ -53,6 +53,10 @@ pub struct Engine {
     /// Taken before `journal` where both are needed.
     pub(crate) board: Mutex<Board>,
     pub(crate) journal: Mutex<Journal>,
+    /// For charts; nothing is decided from it.
+    pub(crate) series: Mutex<Series>,
+    /// Counts what may be worth looking at again.
+    pub(crate) news: watch::Sender<u64>,
     /// Told at every look at health while a channel does not answer.
     pub(crate) beat: Notify,
     /// Create calls under way in this process, so that a repeated request can wait for the
@@ -86,6 +90,8 @@ impl Engine {
             controls: ArcSwap::from_pointee(Controls::default()),
             board: Mutex::new(Board::new(health)),
             journal: Mutex::default(),
+            series: Mutex::default(),
+            news: watch::Sender::new(0),
             beat: Notify::new(),
             under_way: Mutex::new(HashMap::new()),
             work: Notify::new(),
@@ -267,7 +273,9 @@ impl Engine {
             let current = self.adopt(self.parts.store.controls().await?);
             let next = change(&current, self.now());
             if self.parts.store.set_controls(&next, audit.clone()).await? {
-                return Ok(self.adopt(next));
+                let next = self.adopt(next);
+                self.tell_news();
+                return Ok(next);
             }
         }
         Err(EngineError::Busy)

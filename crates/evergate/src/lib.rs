@@ -16,6 +16,7 @@ pub mod demo;
 pub mod keys;
 pub mod lang;
 pub mod live;
+pub mod operators;
 pub mod probe;
 pub mod sandbox_command;
 pub mod serve;

@@ -8,8 +8,8 @@ use domain::{
     Controls, Event, MerchantId, OrderNo, Payment, PaymentId, RefundProgress, Status, Timestamp,
 };
 use store::{
-    AuditLine, Change, Claim, Commit, Filter, Message, MessageEnd, MessageState, RequestRecord,
-    Store, StoreError,
+    AuditFilter, AuditLine, Change, Claim, Commit, Filter, Message, MessageEnd, MessageState,
+    RequestRecord, Store, StoreError,
 };
 use uuid::Uuid;
 
@@ -233,6 +233,10 @@ impl Store for Disk {
     }
 
     async fn audit(&self, _: usize) -> Result<Vec<AuditLine>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn audit_page(&self, _: &AuditFilter) -> Result<Vec<(u64, AuditLine)>, StoreError> {
         Ok(Vec::new())
     }
 

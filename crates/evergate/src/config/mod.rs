@@ -28,8 +28,8 @@ pub use assist::AssistSection;
 pub use customers::CustomersSections;
 pub use degradation::DegradationSection;
 pub use model::{
-    ApiKeySection, ConfigSection, LogFormat, LogSection, MerchantSection, PolicySection,
-    ServerSection, StoreSection,
+    ApiKeySection, ConfigSection, LogFormat, LogSection, MerchantSection, OperatorSection,
+    PolicySection, ServerSection, StoreSection,
 };
 use read::Reader;
 pub use signals::SignalsSections;
@@ -49,6 +49,8 @@ pub struct Config {
     pub log: LogSection,
     /// `[[api_keys]]`
     pub api_keys: Vec<ApiKeySection>,
+    /// `[[operators]]`
+    pub operators: Vec<OperatorSection>,
     /// `[[merchants]]`
     pub merchants: Vec<MerchantSection>,
     /// `[[channels]]`, the preferred ones first.
@@ -206,11 +208,12 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 17] = [
+const SECTIONS: [&str; 18] = [
     "server",
     "store",
     "log",
     "api_keys",
+    "operators",
     "merchants",
     "channels",
     "policy",
@@ -243,6 +246,7 @@ fn read_document<'t>(
         store: section(reader, document, "store").unwrap_or_default(),
         log: section(reader, document, "log").unwrap_or_default(),
         api_keys: list(reader, document, "api_keys"),
+        operators: list(reader, document, "operators"),
         merchants,
         channels,
         policy: section(reader, document, "policy").unwrap_or_default(),

@@ -30,7 +30,7 @@ use incidents::desk::Signals;
 use providers::bank::BankSettings;
 use providers::{Driver, SettingError};
 use server::{
-    ApiKeys, ConfigChange, ConfigDoor, ConfigStatus, Difference, Endpoints, NoteDesk,
+    ApiKeys, ConfigChange, ConfigDoor, ConfigStatus, Difference, Endpoints, NoteDesk, Operators,
     PlacedMistake, Refusal, Reloaded, RolloutEnd, VersionText, VersionView, Who, Wish,
 };
 use store::{AuditLine, NewVersion, VersionState, Versions};
@@ -58,6 +58,8 @@ pub(crate) struct Parts {
     pub(crate) assist: Arc<recovery::assist::Desk>,
     pub(crate) signals: Arc<Signals>,
     pub(crate) keys: ApiKeys,
+    /// Who may sign in to the console.
+    pub(crate) operators: Operators,
     pub(crate) endpoints: Arc<Endpoints>,
     pub(crate) notes: Arc<NoteDesk>,
     pub(crate) versions: Arc<dyn Versions>,
@@ -203,12 +205,13 @@ impl Live {
 
     /// Everything but the driver takes over a configuration.
     fn follow(&self, next: Loaded) {
-        let Parts { engine, signals, keys, endpoints, notes, assist, .. } = &self.parts;
+        let Parts { engine, signals, keys, operators, endpoints, notes, assist, .. } = &self.parts;
         assist.set_limits(next.config.assist.limits());
         self.know_banks(wire::banks(&next.config));
         engine.set_options(next.options());
         engine.drop_tried();
         keys.replace(&next.keys);
+        operators.replace(&next.operators);
         endpoints.set(next.endpoints.clone());
         notes.set(next.post.clone());
         signals.set_targets(next.targets());
@@ -228,6 +231,7 @@ impl Live {
         let (old, new) = (running.table(), next.table());
         let mut sections: Vec<String> = [
             "api_keys",
+            "operators",
             "merchants",
             "routing",
             "policy",
