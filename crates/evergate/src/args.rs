@@ -63,6 +63,10 @@ pub enum Command {
     },
     /// Look at providers layer by layer: DNS, TCP, TLS, HTTP, and a signed question.
     Probe(ProbeArgs),
+    /// Help with single payments at the VIP desk: take a case, send it to a channel, record money
+    /// that was taken by hand.
+    #[command(subcommand)]
+    Assist(crate::assist_args::AssistCommand),
     /// Look after bank transfers: statements, suspense, payouts.
     #[command(subcommand)]
     Bank(crate::bank_args::BankCommand),

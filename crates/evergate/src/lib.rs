@@ -6,6 +6,7 @@
 //! What is not here: any rule about money, any wire format, any HTTP handler.
 
 pub mod args;
+pub mod assist_args;
 pub mod bank_args;
 pub mod check;
 pub mod client;

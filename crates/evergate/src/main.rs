@@ -66,6 +66,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             say(&text);
             return Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(2) });
         }
+        Command::Assist(command) => say(&client::assist(command, style).await?),
         Command::Bank(command) => say(&client::bank(command, style).await?),
         Command::Messages(command) => say(&client::messages(command, style).await?),
         Command::Notes(command) => say(&client::notes(command, style).await?),

@@ -139,13 +139,14 @@ impl Gateway {
             Arc::clone(&store) as _,
             Arc::clone(&engine),
             Arc::clone(&entropy) as _,
-            recovery::assist::Limits::default(),
+            config.assist.limits(),
         ));
         let endpoints = Arc::new(Endpoints::new(loaded.endpoints.clone()));
         let door = live::Parts {
             engine: Arc::clone(&engine),
             driver: Arc::clone(&driver),
             ledger,
+            assist: Arc::clone(&assist),
             signals: Arc::clone(&signals),
             keys: loaded.keys.clone(),
             operators: loaded.operators.clone(),

@@ -1,6 +1,7 @@
 //! The configuration file: read as a whole, every mistake told at once with its place, the rule
 //! that it breaks and what to do.
 
+mod assist;
 mod customers;
 mod degradation;
 mod model;
@@ -23,6 +24,7 @@ use resilience::{FeeTable, Guide};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub use assist::AssistSection;
 pub use customers::CustomersSections;
 pub use degradation::DegradationSection;
 pub use model::{
@@ -57,6 +59,8 @@ pub struct Config {
     pub policy: PolicySection,
     /// `[degradation]`
     pub degradation: DegradationSection,
+    /// `[assist]`
+    pub assist: AssistSection,
     /// `[health]`
     pub health: resilience::Settings,
     /// `[routing]` and each channel's `[[channels.fees]]`
@@ -204,7 +208,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 17] = [
+const SECTIONS: [&str; 18] = [
     "server",
     "store",
     "log",
@@ -214,6 +218,7 @@ const SECTIONS: [&str; 17] = [
     "channels",
     "policy",
     "degradation",
+    "assist",
     "health",
     "routing",
     "probes",
@@ -246,6 +251,7 @@ fn read_document<'t>(
         channels,
         policy: section(reader, document, "policy").unwrap_or_default(),
         degradation: section(reader, document, "degradation").unwrap_or_default(),
+        assist: section(reader, document, "assist").unwrap_or_default(),
         health: section(reader, document, "health").unwrap_or_default(),
         guide: routing::guide(reader, document, &named_channels(document), fees),
         signals: SignalsSections {

@@ -17,6 +17,7 @@ pub(super) fn check<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, config:
     merchants(reader, document, config);
     policy(reader, document, config);
     super::degradation::check(reader, document, &config.degradation);
+    super::assist::check(reader, document, &config.assist);
     health(reader, document, &config.health);
     changes(reader, document, &config.changes);
     if document.get("channels").is_none() {

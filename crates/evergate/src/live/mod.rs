@@ -55,6 +55,7 @@ pub(crate) struct Parts {
     pub(crate) engine: Arc<Engine>,
     pub(crate) driver: Arc<Driver>,
     pub(crate) ledger: Arc<recovery::bank::Ledger>,
+    pub(crate) assist: Arc<recovery::assist::Desk>,
     pub(crate) signals: Arc<Signals>,
     pub(crate) keys: ApiKeys,
     /// Who may sign in to the console.
@@ -204,7 +205,8 @@ impl Live {
 
     /// Everything but the driver takes over a configuration.
     fn follow(&self, next: Loaded) {
-        let Parts { engine, signals, keys, operators, endpoints, notes, .. } = &self.parts;
+        let Parts { engine, signals, keys, operators, endpoints, notes, assist, .. } = &self.parts;
+        assist.set_limits(next.config.assist.limits());
         self.know_banks(wire::banks(&next.config));
         engine.set_options(next.options());
         engine.drop_tried();
@@ -233,6 +235,8 @@ impl Live {
             "merchants",
             "routing",
             "policy",
+            "degradation",
+            "assist",
             "customer_messages",
             "config",
         ]
