@@ -1,19 +1,20 @@
 //! The engine and its parts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use domain::{
-    ChannelId, Controls, Event, MerchantId, Method, Override, Payment, PaymentId, Share, Timestamp,
+    ChannelId, Controls, Event, MerchantId, Method, Override, Payment, PaymentId, Reach, Share,
+    Timestamp,
 };
-use resilience::{Board, LadderPolicy, Settings};
+use resilience::{Board, LadderPolicy, Series, Settings};
 use store::{AuditLine, Store, StoreError};
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::health::Journal;
 use crate::holds::Rounds;
-use crate::ladder::{Sighted, remembered};
+use crate::ladder::{Looked, Sighted};
 use crate::preferences::scope;
 use crate::{Caller, Clock, EngineError, Entropy, Options, Render};
 
@@ -52,6 +53,10 @@ pub struct Engine {
     /// Taken before `journal` where both are needed.
     pub(crate) board: Mutex<Board>,
     pub(crate) journal: Mutex<Journal>,
+    /// For charts; nothing is decided from it.
+    pub(crate) series: Mutex<Series>,
+    /// Counts what may be worth looking at again.
+    pub(crate) news: watch::Sender<u64>,
     /// Told at every look at health while a channel does not answer.
     pub(crate) beat: Notify,
     /// Create calls under way in this process, so that a repeated request can wait for the
@@ -67,7 +72,11 @@ pub struct Engine {
     pub(crate) commits: broadcast::Sender<PaymentId>,
     /// What customers may know of methods, and a count of its changes.
     pub(crate) sight: watch::Sender<Arc<Sighted>>,
+    /// What the last look at them was made from.
+    pub(crate) looked: Mutex<Option<Looked>>,
     pub(crate) ladder: Mutex<LadderPolicy>,
+    /// The policy's words in the controls that are this process's: where, and since when.
+    pub(crate) owned: Mutex<BTreeSet<(Reach, Timestamp)>>,
     pub(crate) rounds: Mutex<Rounds>,
 }
 
@@ -81,6 +90,8 @@ impl Engine {
             controls: ArcSwap::from_pointee(Controls::default()),
             board: Mutex::new(Board::new(health)),
             journal: Mutex::default(),
+            series: Mutex::default(),
+            news: watch::Sender::new(0),
             beat: Notify::new(),
             under_way: Mutex::new(HashMap::new()),
             work: Notify::new(),
@@ -88,7 +99,9 @@ impl Engine {
             notes: Notify::new(),
             commits: broadcast::channel(COMMITS_KEPT).0,
             sight: watch::channel(Arc::default()).0,
+            looked: Mutex::default(),
             ladder: Mutex::default(),
+            owned: Mutex::default(),
             rounds: Mutex::default(),
         };
         engine.set_headroom();
@@ -101,10 +114,32 @@ impl Engine {
     /// When the store cannot be read.
     pub async fn start(&self) -> Result<(), StoreError> {
         let controls = self.parts.store.controls().await?;
-        *self.ladder.lock().unwrap_or_else(PoisonError::into_inner) = remembered(&controls);
-        self.controls.store(Arc::new(controls));
-        self.look_around();
+        self.take_up(&controls);
+        self.adopt(controls);
         Ok(())
+    }
+
+    /// Reads the controls again: what another process has changed, and what a change of our own
+    /// came to whose answer was lost. To be called a few times a second, so that a pause is known
+    /// everywhere soon (rule 9).
+    ///
+    /// # Errors
+    /// When the store does not answer; the last known controls stay in force.
+    pub async fn follow_controls(&self) -> Result<(), StoreError> {
+        self.adopt(self.parts.store.controls().await?);
+        Ok(())
+    }
+
+    /// Goes by controls that the store has answered with, unless newer ones are known: an answer
+    /// may come late, and must not lift what was set since.
+    fn adopt(&self, read: Controls) -> Arc<Controls> {
+        let read = Arc::new(read);
+        self.controls.rcu(|known| match known.version < read.version {
+            true => Arc::clone(&read),
+            false => Arc::clone(known),
+        });
+        self.look_around();
+        read
     }
 
     /// The settings in force.
@@ -235,12 +270,11 @@ impl Engine {
         change: impl Fn(&Controls, Timestamp) -> Controls,
     ) -> Result<Arc<Controls>, EngineError> {
         for _ in 0..8 {
-            let current = self.parts.store.controls().await?;
+            let current = self.adopt(self.parts.store.controls().await?);
             let next = change(&current, self.now());
             if self.parts.store.set_controls(&next, audit.clone()).await? {
-                let next = Arc::new(next);
-                self.controls.store(Arc::clone(&next));
-                self.look_around();
+                let next = self.adopt(next);
+                self.tell_news();
                 return Ok(next);
             }
         }

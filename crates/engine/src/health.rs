@@ -100,8 +100,9 @@ impl Journal {
         alone && answers && cell.trouble.is_some_and(|trouble| tells(trouble.cause))
     }
 
-    /// Notes which cells have changed their state since it looked last.
-    fn sweep(&mut self, board: &Board, now: Timestamp) {
+    /// Notes which cells have changed their state since it looked last; whether any has.
+    fn sweep(&mut self, board: &Board, now: Timestamp) -> bool {
+        let mut changed = false;
         for (key, cell) in board.cells() {
             if !self.states.contains_key(key) {
                 self.states.insert(key.clone(), ("healthy", 0.0));
@@ -110,6 +111,7 @@ impl Journal {
             let (name, nats) = (cell.state.name(), evidence(board, key));
             let (before, seen) = std::mem::replace(known, (name, nats));
             if before != name {
+                changed = true;
                 self.turn(Turn {
                     at: now,
                     channel: key.channel.clone(),
@@ -121,6 +123,7 @@ impl Journal {
                 });
             }
         }
+        changed
     }
 
     fn turn(&mut self, turn: Turn) {
@@ -193,8 +196,11 @@ impl Engine {
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
         board.tick(now);
         let hangs = board.cells().any(|(_, cell)| is_hung(cell));
-        self.journal().sweep(&board, now);
+        let changed = self.journal().sweep(&board, now);
         drop(board);
+        if changed {
+            self.tell_news();
+        }
         if hangs {
             self.beat.notify_waiters();
         }
@@ -386,7 +392,7 @@ fn is_hung(cell: &resilience::Cell) -> bool {
     cell.state.is_out() && cell.trouble.is_some_and(|t| t.cause == Cause::Hang)
 }
 
-fn is_own_cause(answer: &Answer) -> bool {
+pub(crate) fn is_own_cause(answer: &Answer) -> bool {
     answer.code().is_some_and(|code| OWN_CAUSES.contains(&code))
 }
 

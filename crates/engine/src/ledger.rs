@@ -99,6 +99,7 @@ impl Engine {
             count(mark(kind), &payment);
             self.told(&payment, kind);
         }
+        self.tell_news();
         Ok(Committed::Done(payment))
     }
 

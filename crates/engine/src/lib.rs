@@ -12,6 +12,7 @@
 mod absences;
 mod ask;
 mod assist;
+mod charts;
 mod commands;
 mod engine;
 mod health;
@@ -30,6 +31,7 @@ mod work;
 pub use absences::Away;
 pub use ask::{Supposed, suppose};
 pub use assist::Way;
+pub use charts::ChannelSeries;
 pub use commands::{EngineError, Fresh, KeyedRequest, NewPayment};
 pub use engine::{Engine, Parts};
 pub use health::{DeclineTurn, Turn};

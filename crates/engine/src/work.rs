@@ -77,7 +77,8 @@ impl Engine {
                 let Some(attempt) = payment.attempt(ordinal) else { return Ok(payment) };
                 let op = self.question(attempt, &payment, task);
                 let until = until.min(self.now() + self.timeout(&attempt.channel));
-                let answer = self.call(&attempt.channel, attempt.method, &op, until).await;
+                let answer =
+                    self.call(&payment, (&attempt.channel, attempt.method), &op, until).await;
                 self.learn(&payment, answered(ordinal, answer), claim, until).await
             }
             Task::Refund(ordinal) => {
@@ -103,7 +104,7 @@ impl Engine {
                 };
                 let (channel, method) = refund_cell(&payment, ordinal);
                 let until = until.min(self.now() + self.timeout(&channel));
-                let answer = self.call(&channel, method, &op, until).await;
+                let answer = self.call(&payment, (&channel, method), &op, until).await;
                 let Answer::QueryRefund(outcome) = answer else { return Ok(payment) };
                 let fact = Fact::RefundLearned { refund: ordinal, outcome };
                 self.learn(&payment, Some(fact), claim, until).await
@@ -178,7 +179,7 @@ impl Engine {
         };
         let (channel, method) = refund_cell(&payment, ordinal);
         let until = lease.min(self.now() + self.timeout(&channel));
-        let answer = self.call(&channel, method, &op, until).await;
+        let answer = self.call(&payment, (&channel, method), &op, until).await;
         let Answer::Refund(outcome) = answer else { return Ok(payment) };
         let options = self.options();
         self.change(payment.id, None, |current, now| {
@@ -197,13 +198,15 @@ impl Engine {
     /// A question, a close or a refund; its class goes into the health of the cell.
     async fn call(
         &self,
-        channel: &ChannelId,
-        method: Method,
+        payment: &Payment,
+        (channel, method): (&ChannelId, Method),
         op: &Operation,
         until: Timestamp,
     ) -> Answer {
+        let sent = self.now();
         let answer = self.parts.caller.call(channel, op, until).await;
         self.observe(&CellKey { channel: channel.clone(), method }, &answer);
+        self.chart(payment, channel, &answer, sent);
         answer
     }
 
@@ -228,6 +231,7 @@ impl Engine {
             },
         };
         self.answered(&key, sent, &answer, attempt.until);
+        self.chart(payment, &attempt.channel, &answer, sent.at);
         answer
     }
 

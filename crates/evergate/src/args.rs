@@ -63,6 +63,10 @@ pub enum Command {
     },
     /// Look at providers layer by layer: DNS, TCP, TLS, HTTP, and a signed question.
     Probe(ProbeArgs),
+    /// Help with single payments at the VIP desk: take a case, send it to a channel, record money
+    /// that was taken by hand.
+    #[command(subcommand)]
+    Assist(crate::assist_args::AssistCommand),
     /// Look after bank transfers: statements, suspense, payouts.
     #[command(subcommand)]
     Bank(crate::bank_args::BankCommand),
@@ -75,6 +79,9 @@ pub enum Command {
     /// Fetch what a provider says that it settled, without a running gateway.
     #[command(subcommand)]
     Statements(StatementsCommand),
+    /// Make passwords of people for the console.
+    #[command(subcommand)]
+    Operators(OperatorsCommand),
     /// Make API keys.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -764,8 +771,61 @@ pub enum KeysCommand {
 pub enum KeyRole {
     /// The payments of its merchant.
     Merchant,
+    /// Looks at everything and changes nothing.
+    Viewer,
     /// Everything, channels and messages included.
     Operator,
+    /// As an operator; and is the second person where one is needed.
+    Approver,
+}
+
+impl KeyRole {
+    /// The name that the configuration uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            KeyRole::Merchant => "merchant",
+            KeyRole::Viewer => "viewer",
+            KeyRole::Operator => "operator",
+            KeyRole::Approver => "approver",
+        }
+    }
+}
+
+/// `evergate operators …`
+#[derive(Debug, Subcommand)]
+pub enum OperatorsCommand {
+    /// Make the lines that let a person sign in to the console. The password is asked for, or
+    /// read from the standard input; only its argon2id digest is printed.
+    Hash {
+        /// What they sign in with; names them in the audit log.
+        #[arg(long, default_value = "admin")]
+        name: String,
+        /// What they may do.
+        #[arg(long, value_enum, default_value_t = OperatorRole::Operator)]
+        role: OperatorRole,
+    },
+}
+
+/// What a person at the console may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OperatorRole {
+    /// Looks.
+    Viewer,
+    /// Takes channels out and back, moves levels, pauses features.
+    Operator,
+    /// As an operator; and is the second person where one is needed.
+    Approver,
+}
+
+impl OperatorRole {
+    /// The name that the configuration uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            OperatorRole::Viewer => "viewer",
+            OperatorRole::Operator => "operator",
+            OperatorRole::Approver => "approver",
+        }
+    }
 }
 
 /// `evergate config …`

@@ -24,10 +24,10 @@ pub fn new(
     // Names stand in logs and in the audit log: the same characters will do.
     let name = name.map(MerchantId::new).transpose()?;
     let (secret, hash) = server::generate_key(crate::clock::random());
-    let role = match role {
-        KeyRole::Merchant => "merchant",
-        KeyRole::Operator => "operator",
-    };
+    if merchant.is_some() && matches!(role, KeyRole::Viewer) {
+        anyhow::bail!("--merchant: a key that only looks collects for nobody; leave it out");
+    }
+    let role = role.name();
     let mut lines = String::from("[[api_keys]]\n");
     for (field, text) in [("name", &name), ("merchant", &merchant)] {
         if let Some(text) = text {

@@ -6,6 +6,7 @@
 //! What is not here: any rule about money, any wire format, any HTTP handler.
 
 pub mod args;
+pub mod assist_args;
 pub mod bank_args;
 pub mod check;
 pub mod client;
@@ -15,6 +16,7 @@ pub mod demo;
 pub mod keys;
 pub mod lang;
 pub mod live;
+pub mod operators;
 pub mod probe;
 pub mod sandbox_command;
 pub mod serve;

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory as _, Parser as _};
-use evergate::args::{Cli, Command, ConfigCommand, KeysCommand};
+use evergate::args::{Cli, Command, ConfigCommand, KeysCommand, OperatorsCommand};
 use evergate::client::Style;
 use evergate::lang::Lang;
-use evergate::{check, client, config, demo, keys, probe, sandbox_command, serve, statements};
+use evergate::{
+    check, client, config, demo, keys, operators, probe, sandbox_command, serve, statements,
+};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -64,6 +66,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             say(&text);
             return Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(2) });
         }
+        Command::Assist(command) => say(&client::assist(command, style).await?),
         Command::Bank(command) => say(&client::bank(command, style).await?),
         Command::Messages(command) => say(&client::messages(command, style).await?),
         Command::Notes(command) => say(&client::notes(command, style).await?),
@@ -71,6 +74,9 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Keys(KeysCommand::New { merchant, name, role }) => {
             let (merchant, name) = (merchant.as_deref(), name.as_deref());
             say(&keys::new(merchant, name, role, lang, cli.json)?);
+        }
+        Command::Operators(OperatorsCommand::Hash { name, role }) => {
+            say(&operators::hash(&name, role, lang, cli.json)?);
         }
         Command::Config(ConfigCommand::Default) => print!("{}", config::REFERENCE),
         Command::Config(command) => {

@@ -8,13 +8,16 @@ use anyhow::{Context as _, Result, bail};
 use sandbox::{Account, Options, ProviderKind, Sandbox};
 use serde_json::json;
 
-use crate::args::SandboxArgs;
+use crate::args::{OperatorRole, SandboxArgs};
 use crate::lang::Lang;
 use crate::setup::{Keys, Setup};
 
 /// The files that a run writes or finds.
 const ACCOUNTS: &str = "accounts.json";
 const CONFIG: &str = "evergate.toml";
+
+/// Who may sign in to the console at first.
+const ADMIN: &str = "admin";
 
 /// Runs until a signal ends it.
 ///
@@ -79,6 +82,8 @@ struct Secrets {
     merchant: String,
     operator: String,
     webhook: String,
+    /// Of the operator [`ADMIN`] at the console.
+    password: String,
 }
 
 fn read_accounts(file: &Path) -> Result<Vec<Account>> {
@@ -99,12 +104,15 @@ fn write(dir: &Path, args: &SandboxArgs, accounts: &[Account]) -> Result<Secrets
     };
     let ((merchant, shop), (operator, operators)) = (key("merchant"), key("operator"));
     let webhook = server::generate_webhook_secret(crate::clock::random());
+    let password = fresh_password();
+    let hash = server::hash_password(&password, crate::clock::random());
+    let admin = crate::operators::section(ADMIN, OperatorRole::Approver, &hash);
     let mut keys = Keys::Files(Vec::new());
     let text = Setup {
         bind: args.gateway,
         sandbox_url: &format!("http://{}", args.bind),
         accounts: accounts.iter().map(|a| (a.name.clone(), a.merchant_material())).collect(),
-        api_keys: &format!("{shop}\n{operators}"),
+        api_keys: &format!("{shop}\n{operators}\n{admin}"),
         merchant: "shop",
         webhook: args.webhook.as_deref().map(|url| (url, webhook.as_str())),
         store: "evergate.db",
@@ -120,7 +128,17 @@ fn write(dir: &Path, args: &SandboxArgs, accounts: &[Account]) -> Result<Secrets
     }
     private(&dir.join(ACCOUNTS), &serde_json::to_string_pretty(accounts)?)?;
     private(&dir.join(CONFIG), &text)?;
-    Ok(Secrets { merchant, operator, webhook })
+    Ok(Secrets { merchant, operator, webhook, password })
+}
+
+/// A password of 100 random bits, in groups that are easy to type.
+fn fresh_password() -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let random: [u8; 20] = crate::clock::random();
+    let letters: Vec<char> =
+        random.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
+    let groups = letters.chunks(5).map(|group| group.iter().collect::<String>());
+    groups.collect::<Vec<_>>().join("-")
 }
 
 /// Writes a file that only its owner may read.
@@ -149,6 +167,8 @@ fn tell(
             "api_key": secrets.map(|s| &s.merchant),
             "operator_key": secrets.map(|s| &s.operator),
             "webhook_secret": secrets.map(|s| &s.webhook),
+            "console_name": secrets.map(|_| ADMIN),
+            "console_password": secrets.map(|s| &s.password),
         });
         println!("{told}");
         return;
@@ -161,10 +181,14 @@ fn tell(
             ("商户 API 密钥：", "运维 API 密钥：", "（仅显示这一次）"),
         );
         println!("{shop} {}\n{operator} {}  {once}", secrets.merchant, secrets.operator);
+        let console = lang.pick("Console, name and password:", "控制台用户名和密码：");
+        println!("{console} {ADMIN} {}  {once}", secrets.password);
         if args.webhook.is_some() {
             println!("{} {}", lang.pick("Webhook secret:         ", "通知密钥："), secrets.webhook);
         }
     }
     let next = lang.pick("Now run:", "接下来运行：");
     println!("{next} evergate serve --config {}", config.display());
+    let there = lang.pick("The console is then at", "之后可打开控制台：");
+    println!("{there} http://{}/console", args.gateway);
 }

@@ -14,14 +14,15 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use providers::Driver;
 use recovery::bank::{Desk, Ledger};
 use server::{
-    ApiKey, ApiKeys, App, Endpoint, Endpoints, MessageRenderer, NoteDesk, NoteRenderer, Role,
-    Running, Server, ServerOptions, WebhookSecret, WorkersOptions, workers,
+    ApiKey, ApiKeys, App, ConsoleOptions, Endpoint, Endpoints, MessageRenderer, NoteDesk,
+    NoteRenderer, Operator, Operators, Running, Server, ServerOptions, WebhookSecret,
+    WorkersOptions, workers,
 };
 use store::{SqliteOptions, SqliteStore};
 
 use crate::args::ServeArgs;
 use crate::clock::{SystemClock, SystemEntropy};
-use crate::config::{Config, LogFormat, LogSection};
+use crate::config::{Config, LogFormat, LogSection, OperatorSection};
 use crate::live::{self, Live, Loaded};
 use crate::wire::{self, ByChannel, ByDriver};
 
@@ -158,15 +159,17 @@ impl Gateway {
             Arc::clone(&store) as _,
             Arc::clone(&engine),
             Arc::clone(&entropy) as _,
-            recovery::assist::Limits::default(),
+            config.assist.limits(),
         ));
         let endpoints = Arc::new(Endpoints::new(loaded.endpoints.clone()));
         let door = live::Parts {
             engine: Arc::clone(&engine),
             driver: Arc::clone(&driver),
             ledger,
+            assist: Arc::clone(&assist),
             signals: Arc::clone(&signals),
             keys: loaded.keys.clone(),
+            operators: loaded.operators.clone(),
             endpoints: Arc::clone(&endpoints),
             notes: Arc::clone(&notes),
             versions: Arc::clone(&store) as _,
@@ -183,6 +186,11 @@ impl Gateway {
             signals: Some(Arc::clone(&signals)),
             notes: Some(Arc::clone(&notes)),
             config: Some(Arc::clone(&live) as _),
+            console: Some(ConsoleOptions {
+                operators: loaded.operators.clone(),
+                random: Arc::new(crate::clock::random::<32>),
+                public_url: config.public_url(),
+            }),
             metrics: Some(recorder()?),
         };
         let server = Server::start(app, limits(config))
@@ -237,10 +245,7 @@ impl Gateway {
 pub(crate) fn keys(config: &Config) -> Result<ApiKeys> {
     let keys = config.api_keys.iter().map(|key| {
         let merchant = key.merchant.as_ref().map_or("", MerchantId::as_str);
-        let role = match key.role {
-            Role::Merchant => "merchant",
-            Role::Operator => "operator",
-        };
+        let role = key.role.name();
         let usual = format!("{merchant}-{role}").trim_start_matches('-').to_owned();
         ApiKey {
             name: key.name.clone().unwrap_or(usual),
@@ -250,6 +255,23 @@ pub(crate) fn keys(config: &Config) -> Result<ApiKeys> {
         }
     });
     ApiKeys::new(keys.collect()).map_err(|mistakes| {
+        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        anyhow!("{}", lines.join("\n"))
+    })
+}
+
+/// A person at the console, as the server takes them.
+pub(crate) fn operator(section: &OperatorSection) -> Operator {
+    Operator {
+        name: section.name.clone(),
+        role: section.role,
+        password_hash: section.password_hash.expose().to_owned(),
+    }
+}
+
+/// Who may sign in to the console.
+pub(crate) fn operators(config: &Config) -> Result<Operators> {
+    Operators::new(config.operators.iter().map(operator).collect()).map_err(|mistakes| {
         let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
         anyhow!("{}", lines.join("\n"))
     })

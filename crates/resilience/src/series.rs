@@ -26,8 +26,23 @@ struct Step {
     latency: [u32; BOUNDS_MS.len()],
 }
 
+impl Step {
+    fn add(&mut self, other: &Step) {
+        let counts = [
+            (&mut self.ok, other.ok),
+            (&mut self.declined, other.declined),
+            (&mut self.failed, other.failed),
+            (&mut self.unknown, other.unknown),
+        ];
+        let classes = self.latency.iter_mut().zip(other.latency);
+        for (count, more) in counts.into_iter().chain(classes) {
+            *count = count.saturating_add(more);
+        }
+    }
+}
+
 /// One step of a channel's chart.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Point {
     /// When the step began.
     pub at: Timestamp,
@@ -47,6 +62,11 @@ pub struct Point {
 }
 
 impl Point {
+    /// Calls that were answered, or given up.
+    pub fn calls(&self) -> u64 {
+        [self.ok, self.declined, self.failed, self.unknown].into_iter().map(u64::from).sum()
+    }
+
     /// Technical successes among the calls whose end is known (rule 11), in `[0, 1]`; `None`
     /// without any.
     pub fn success(&self) -> Option<f64> {
@@ -114,6 +134,20 @@ impl Series {
         (last - count + 1..=last).map(step).collect()
     }
 
+    /// The last `span` as one step: of one channel, or of all together. Begins where the first
+    /// of its steps begins.
+    pub fn sum(&self, channel: Option<&ChannelId>, span: Duration, now: Timestamp) -> Point {
+        let last = self.number(now);
+        let wanted = (span.as_micros() / self.step.as_micros().max(1)) as usize;
+        let first = last - wanted.clamp(1, STEPS) as i64 + 1;
+        let meant = |(name, _): &(&ChannelId, _)| channel.is_none_or(|channel| channel == *name);
+        let steps = self.rings.iter().filter(meant).flat_map(|(_, ring)| ring);
+        let within = steps.filter(|step| (first..=last).contains(&step.number));
+        let mut sum = Step { number: first, ..Step::default() };
+        within.for_each(|step| sum.add(step));
+        self.point(sum)
+    }
+
     fn number(&self, at: Timestamp) -> i64 {
         at.as_micros().div_euclid(self.step.as_micros().max(1) as i64)
     }
@@ -178,6 +212,23 @@ mod tests {
         note(&mut series, Class::Ok, 1, at(3_600_000));
         let later = series.points(&channel(), hour, at(3_600_000));
         assert!(later.iter().all(|point| point.declined == 0));
+    }
+
+    #[test]
+    fn steps_are_added_up_for_one_channel_and_for_all() {
+        let mut series = Series::default();
+        let other = ChannelId::new("wechat-main").unwrap();
+        note(&mut series, Class::Ok, 30, at(0));
+        note(&mut series, Class::Unknown, 8_000, at(20_000));
+        series.answered(&other, Class::Declined, Duration::from_millis(30), at(20_000));
+        let minute = Duration::from_secs(60);
+        let one = series.sum(Some(&channel()), minute, at(20_000));
+        assert_eq!((one.ok, one.unknown, one.calls()), (1, 1, 2));
+        assert_eq!((one.success(), one.p95_ms), (Some(0.5), Some(8_000)));
+        let all = series.sum(None, minute, at(20_000));
+        assert_eq!((all.calls(), all.declined, all.p50_ms), (3, 1, Some(35)));
+        let late = series.sum(None, Duration::from_secs(10), at(20_000));
+        assert_eq!(late.calls(), 2, "what is older is not counted");
     }
 
     #[test]

@@ -21,13 +21,14 @@ use utoipa_axum::routes;
 
 use crate::auth::ApiKeys;
 use crate::config_door::ConfigDoor;
+use crate::console::{Console, ConsoleOptions};
 use crate::notes::{self, NoteDesk};
 use crate::notifications::Codecs;
 use crate::options::ServerOptions;
 use crate::pipeline::{self, Gate};
 use crate::problem::{Problem, kinds};
 use crate::{
-    assist, availability, bank, channels, checkout, config_api, docs, ladder, messages,
+    assist, availability, bank, channels, checkout, config_api, console, docs, ladder, messages,
     notifications, payments, refunds, route, signals, spec, status_page, system,
 };
 
@@ -52,6 +53,8 @@ pub struct App {
     pub assist: Option<Arc<recovery::assist::Desk>>,
     /// Holds the configuration; absent: it cannot be changed over HTTP.
     pub config: Option<Arc<dyn ConfigDoor>>,
+    /// The operators' console; absent: there is none.
+    pub console: Option<ConsoleOptions>,
     /// Renders `/metrics`; the binary installs the recorder. Absent: 404.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -67,6 +70,7 @@ pub(crate) struct Inner {
     pub(crate) notes: Option<Arc<NoteDesk>>,
     pub(crate) assist: Option<Arc<recovery::assist::Desk>>,
     pub(crate) config: Option<Arc<dyn ConfigDoor>>,
+    pub(crate) console: Option<Arc<Console>>,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) limits: ServerOptions,
     pub(crate) gate: Gate,
@@ -175,6 +179,7 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
         notes: app.notes,
         assist: app.assist,
         config: app.config,
+        console: app.console.map(|options| Arc::new(Console::new(options))),
         metrics: app.metrics,
         ending: CancellationToken::new(),
         public_url: limits.public_url().trim_end_matches('/').to_owned(),
@@ -189,6 +194,7 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
         counted_at: Mutex::new(None),
     });
     let router = router
+        .merge(console::router())
         .route("/pay/{id}", get(checkout::page).post(checkout::returned))
         .route("/pay/{id}/panel", get(checkout::panel))
         .route("/pay/{id}/events", get(checkout::events))

@@ -19,14 +19,30 @@ use crate::app::Shared;
 use crate::pipeline::Who;
 use crate::problem::{Problem, kinds};
 
-/// What a key may do.
+/// What a key, or a person at the console, may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Collects and gives back money for one merchant, and sees that merchant's payments only.
     Merchant,
+    /// Sees everything and changes nothing.
+    Viewer,
     /// Sees everything and sets the controls.
     Operator,
+    /// As an operator; and is the second person where an act asks for an approver.
+    Approver,
+}
+
+impl Role {
+    /// The name that the configuration uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Merchant => "merchant",
+            Role::Viewer => "viewer",
+            Role::Operator => "operator",
+            Role::Approver => "approver",
+        }
+    }
 }
 
 /// One key as the configuration states it.
@@ -38,7 +54,7 @@ pub struct ApiKey {
     pub hash: String,
     /// What it may do.
     pub role: Role,
-    /// Whose payments it makes; every merchant key has one, an operator's may.
+    /// Whose payments it makes; every merchant key has one, an operator's may, a viewer's not.
     pub merchant: Option<MerchantId>,
 }
 
@@ -51,6 +67,9 @@ pub enum BadKey {
     /// A merchant key without a merchant.
     #[error("API key `{0}` has the role merchant but names no merchant")]
     NoMerchant(String),
+    /// A key that only looks, with a merchant to collect for.
+    #[error("API key `{0}` has the role viewer and cannot collect for a merchant")]
+    ViewerCollects(String),
     /// Two keys of one hash.
     #[error("API key `{0}` has the same hash as another one")]
     Twice(String),
@@ -104,6 +123,9 @@ impl ApiKeys {
             if key.role == Role::Merchant && key.merchant.is_none() {
                 mistakes.push(BadKey::NoMerchant(key.name.clone()));
             }
+            if key.role == Role::Viewer && key.merchant.is_some() {
+                mistakes.push(BadKey::ViewerCollects(key.name.clone()));
+            }
             if taken.iter().any(|(_, other)| *other == hash) {
                 mistakes.push(BadKey::Twice(key.name.clone()));
             }
@@ -146,26 +168,46 @@ pub(crate) struct Caller {
 impl Caller {
     /// The merchant that this key collects for.
     pub(crate) fn merchant(&self) -> Result<&MerchantId, Problem> {
-        self.merchant.as_ref().ok_or_else(|| {
-            Problem::new(&kinds::FORBIDDEN, "this operator key belongs to no merchant")
-        })
+        self.merchant
+            .as_ref()
+            .ok_or_else(|| Problem::new(&kinds::FORBIDDEN, "this key belongs to no merchant"))
     }
 
-    /// Refuses everyone but operators.
+    /// Refuses merchants: for what concerns all of them together.
+    pub(crate) fn must_look(&self) -> Result<(), Problem> {
+        self.must(&[Role::Viewer, Role::Operator, Role::Approver])
+    }
+
+    /// Refuses everyone but operators and approvers.
     pub(crate) fn must_operate(&self) -> Result<(), Problem> {
-        match self.role {
-            Role::Operator => Ok(()),
-            Role::Merchant => {
-                Err(Problem::new(&kinds::FORBIDDEN, "this needs a key of the role operator"))
-            }
+        self.must(&[Role::Operator, Role::Approver])
+    }
+
+    /// Refuses everyone but approvers.
+    #[allow(dead_code, reason = "for acts that ask for an approver, which later rooms bring")]
+    pub(crate) fn must_approve(&self) -> Result<(), Problem> {
+        self.must(&[Role::Approver])
+    }
+
+    /// Refuses whoever only looks.
+    pub(crate) fn must_act(&self) -> Result<(), Problem> {
+        self.must(&[Role::Merchant, Role::Operator, Role::Approver])
+    }
+
+    fn must(&self, roles: &[Role]) -> Result<(), Problem> {
+        if roles.contains(&self.role) {
+            return Ok(());
         }
+        let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
+        let detail = format!("this needs a key of the role {}", names.join(" or "));
+        Err(Problem::new(&kinds::FORBIDDEN, detail))
     }
 
     /// Whose payments this key sees; `None` is everyone's.
     pub(crate) fn sees(&self) -> Option<&MerchantId> {
         match self.role {
-            Role::Operator => None,
             Role::Merchant => self.merchant.as_ref(),
+            Role::Viewer | Role::Operator | Role::Approver => None,
         }
     }
 
@@ -238,6 +280,32 @@ mod tests {
         keys.replace(&ApiKeys::new(vec![key("c", &second_hash, Some("shop"))]).unwrap());
         assert!(held.find(&first).is_none(), "it was taken away");
         assert_eq!(held.find(&second).map(|k| k.name).as_deref(), Some("c"));
+    }
+
+    #[test]
+    fn each_role_may_what_it_says() {
+        let may = |role| {
+            let caller = Caller { name: "k".into(), role, merchant: None };
+            let asked = [
+                caller.must_act(),
+                caller.must_look(),
+                caller.must_operate(),
+                caller.must_approve(),
+            ];
+            asked.map(|answer| answer.is_ok())
+        };
+        assert_eq!(may(Role::Merchant), [true, false, false, false]);
+        assert_eq!(may(Role::Viewer), [false, true, false, false]);
+        assert_eq!(may(Role::Operator), [true, true, true, false]);
+        assert_eq!(may(Role::Approver), [true, true, true, true]);
+    }
+
+    #[test]
+    fn whoever_looks_collects_for_nobody() {
+        let (_, hash) = generate_key([1; 32]);
+        let looks = ApiKey { role: Role::Viewer, ..key("v", &hash, Some("shop")) };
+        let told = ApiKeys::new(vec![looks]).unwrap_err();
+        assert_eq!(told, [BadKey::ViewerCollects("v".into())]);
     }
 
     #[test]

@@ -325,7 +325,7 @@ pub(crate) struct AuditLine {
     reason: String,
 }
 
-/// Read the audit log of the controls. Needs an operator's key.
+/// Read the audit log. Needs a key of the role viewer, operator or approver.
 #[utoipa::path(
     get, path = "/v1/audit", tag = "channels", operation_id = "list_audit",
     params(AuditParams),
@@ -340,7 +340,7 @@ pub(crate) async fn audit(
     caller: Caller,
     uri: Uri,
 ) -> Result<Json<Audit>, Problem> {
-    caller.must_operate()?;
+    caller.must_look()?;
     let query = fields::query(uri.query())?;
     let mut fields = Fields::new(&query, &["limit"]);
     let limit = fields::query_integer(&mut fields, "limit", 1..=200, "send 50, for example");

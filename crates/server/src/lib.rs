@@ -23,6 +23,7 @@ mod channels;
 mod checkout;
 mod config_api;
 mod config_door;
+mod console;
 mod create;
 mod docs;
 mod failure;
@@ -61,6 +62,7 @@ pub use config_door::{
     ArmsView, ConfigChange, ConfigDoor, ConfigStatus, Difference, Draining, PlacedMistake, Refusal,
     Reloaded, RolloutEnd, RolloutView, TallyView, VersionText, VersionView, Who, Wish,
 };
+pub use console::{BadOperator, ConsoleOptions, Operator, Operators, hash_password, weakness};
 pub use notes::{NoteDesk, NoteRenderer, Post};
 pub use notifications::Codecs;
 pub use options::ServerOptions;

@@ -112,6 +112,7 @@ pub(crate) fn read(raw: Option<&str>, caller: &Caller) -> Result<Wanted, Problem
         since: time(&mut fields, "since"),
         until: time(&mut fields, "until"),
         before: cursor(&mut fields, &query),
+        order: None,
         number: fields.string("number").map(ProviderOrderNo::received),
         limit: usize::try_from(limit).unwrap_or(1),
     };

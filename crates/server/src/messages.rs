@@ -165,6 +165,7 @@ pub(crate) async fn resend(
     NameInPath(id): NameInPath,
     body: JsonBody,
 ) -> Result<http::StatusCode, Problem> {
+    caller.must_act()?;
     Fields::new(&body.object, &[]).end()?;
     let none = || Problem::new(&kinds::NOT_FOUND, "there is no such message");
     if let Some(merchant) = caller.sees()

@@ -41,7 +41,7 @@ const ISSUER: Text = Text {
 /// See what the control plane knows.
 ///
 /// The last probe and synthetic payment of every channel, what providers say, and the planned
-/// absences of the next eight days. Needs an operator's key.
+/// absences of the next eight days. Needs a viewer's or an operator's key.
 #[utoipa::path(
     get, path = "/v1/signals", tag = "channels", operation_id = "list_signals",
     responses(
@@ -53,7 +53,7 @@ pub(crate) async fn signals(
     State(state): State<Shared>,
     caller: Caller,
 ) -> Result<Json<SignalsView>, Problem> {
-    caller.must_operate()?;
+    caller.must_look()?;
     let now = state.engine.now();
     let seen = state.signals.as_deref();
     Ok(Json(SignalsView::of(seen, &calendar_of(&state), now)))
@@ -178,7 +178,7 @@ fn listed(state: &Shared) -> Json<MaintenanceList> {
     Json(MaintenanceList { maintenance: all.into_iter().map(|(_, view)| view).collect() })
 }
 
-/// List planned absences, whoever stated them. Needs an operator's key.
+/// List planned absences, whoever stated them. Needs a viewer's or an operator's key.
 #[utoipa::path(
     get, path = "/v1/maintenance", tag = "channels", operation_id = "list_maintenance",
     responses(
@@ -190,7 +190,7 @@ pub(crate) async fn list(
     State(state): State<Shared>,
     caller: Caller,
 ) -> Result<Json<MaintenanceList>, Problem> {
-    caller.must_operate()?;
+    caller.must_look()?;
     Ok(listed(&state))
 }
 

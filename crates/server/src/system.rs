@@ -149,6 +149,7 @@ pub(crate) fn describe() {
         Unit::Seconds,
         "Time from a request's head to its answer, by method, route and status"
     );
+    crate::console::describe();
     describe_gauge!("evergate_http_in_flight", "Requests under way");
     describe_counter!("evergate_http_problems_total", "Refusals, by type");
     describe_gauge!("evergate_connections_open", "Open connections");

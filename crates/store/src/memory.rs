@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use crate::notes_memory::Outbox;
 use crate::{
-    AuditLine, Change, Claim, Commit, Conflict, Filter, Message, MessageEnd, MessageState,
-    NewVersion, RequestRecord, Store, StoreError, Version, VersionState, Versions, rows,
+    AuditFilter, AuditLine, Change, Claim, Commit, Conflict, Filter, Message, MessageEnd,
+    MessageState, NewVersion, RequestRecord, Store, StoreError, Version, VersionState, Versions,
+    rows,
 };
 
 /// The books in memory. Gone when it is dropped.
@@ -260,8 +261,20 @@ impl Books {
                 .channel
                 .as_ref()
                 .is_none_or(|channel| payment.attempts.iter().any(|a| a.channel == *channel))
+            && is(&filter.order, &payment.order)
             && filter.number.as_ref().is_none_or(|number| numbers(payment).any(|n| n == number))
     }
+}
+
+fn passes(filter: &AuditFilter, number: u64, line: &AuditLine) -> bool {
+    let holds =
+        |text: &str, part: &str| text.to_ascii_lowercase().contains(&part.to_ascii_lowercase());
+    filter.before.is_none_or(|before| number < before)
+        && filter.by.as_ref().is_none_or(|by| *by == line.by)
+        && filter
+            .text
+            .as_ref()
+            .is_none_or(|part| holds(&line.action, part) || holds(&line.reason, part))
 }
 
 fn numbers(payment: &Payment) -> impl Iterator<Item = &ProviderOrderNo> {
@@ -454,6 +467,13 @@ impl Store for MemoryStore {
 
     async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError> {
         Ok(self.books().audit.iter().rev().take(limit).cloned().collect())
+    }
+
+    async fn audit_page(&self, filter: &AuditFilter) -> Result<Vec<(u64, AuditLine)>, StoreError> {
+        let books = self.books();
+        let lines: Vec<(u64, &AuditLine)> = (1..).zip(&books.audit).collect();
+        let wanted = lines.into_iter().rev().filter(|(number, line)| passes(filter, *number, line));
+        Ok(wanted.take(filter.limit).map(|(number, line)| (number, line.clone())).collect())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

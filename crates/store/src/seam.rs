@@ -100,6 +100,10 @@ pub trait Store: Send + Sync {
     /// The audit log, newest first.
     async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError>;
 
+    /// The lines of the audit log that a filter lets through, newest first, each with its
+    /// number: the cursor of the page after it.
+    async fn audit_page(&self, filter: &AuditFilter) -> Result<Vec<(u64, AuditLine)>, StoreError>;
+
     /// Whether the store can be read and written right now.
     async fn ping(&self) -> Result<(), StoreError>;
 }
@@ -227,6 +231,8 @@ pub struct Filter {
     pub until: Option<Timestamp>,
     /// Older than this payment: the cursor. Ids sort by the time they were made.
     pub before: Option<PaymentId>,
+    /// With this order number of its merchant's, whoever the merchant is.
+    pub order: Option<OrderNo>,
     /// By the number at a provider.
     pub number: Option<ProviderOrderNo>,
     /// At most this many.
@@ -315,4 +321,17 @@ pub struct AuditLine {
     pub action: String,
     /// Why.
     pub reason: String,
+}
+
+/// Which lines of the audit log to read.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    /// By whom, exactly.
+    pub by: Option<String>,
+    /// Found in the act or its reason; ASCII letters count the same in either case.
+    pub text: Option<String>,
+    /// Older than the line of this number: the cursor.
+    pub before: Option<u64>,
+    /// At most this many.
+    pub limit: usize,
 }

@@ -5,6 +5,7 @@
 
 mod assist;
 mod capabilities;
+mod charts;
 mod degraded;
 mod health;
 mod scenarios;

@@ -1,6 +1,7 @@
 //! The commands that talk to a running gateway.
 
 mod api;
+mod assist;
 mod bank;
 mod capabilities;
 mod config;
@@ -15,6 +16,7 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 pub use api::{Api, ApiError};
+pub use assist::assist;
 pub use bank::bank;
 pub use config::config;
 pub use ladder::{features, ladder};

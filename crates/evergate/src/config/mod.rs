@@ -1,6 +1,7 @@
 //! The configuration file: read as a whole, every mistake told at once with its place, the rule
 //! that it breaks and what to do.
 
+mod assist;
 mod customers;
 mod degradation;
 mod model;
@@ -23,11 +24,12 @@ use resilience::{FeeTable, Guide};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub use assist::AssistSection;
 pub use customers::CustomersSections;
 pub use degradation::DegradationSection;
 pub use model::{
-    ApiKeySection, ConfigSection, LogFormat, LogSection, MerchantSection, PolicySection,
-    ServerSection, StoreSection,
+    ApiKeySection, ConfigSection, LogFormat, LogSection, MerchantSection, OperatorSection,
+    PolicySection, ServerSection, StoreSection,
 };
 use read::Reader;
 pub use signals::SignalsSections;
@@ -47,6 +49,8 @@ pub struct Config {
     pub log: LogSection,
     /// `[[api_keys]]`
     pub api_keys: Vec<ApiKeySection>,
+    /// `[[operators]]`
+    pub operators: Vec<OperatorSection>,
     /// `[[merchants]]`
     pub merchants: Vec<MerchantSection>,
     /// `[[channels]]`, the preferred ones first.
@@ -55,6 +59,8 @@ pub struct Config {
     pub policy: PolicySection,
     /// `[degradation]`
     pub degradation: DegradationSection,
+    /// `[assist]`
+    pub assist: AssistSection,
     /// `[health]`
     pub health: resilience::Settings,
     /// `[routing]` and each channel's `[[channels.fees]]`
@@ -202,15 +208,17 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 18] = [
     "server",
     "store",
     "log",
     "api_keys",
+    "operators",
     "merchants",
     "channels",
     "policy",
     "degradation",
+    "assist",
     "health",
     "routing",
     "probes",
@@ -238,10 +246,12 @@ fn read_document<'t>(
         store: section(reader, document, "store").unwrap_or_default(),
         log: section(reader, document, "log").unwrap_or_default(),
         api_keys: list(reader, document, "api_keys"),
+        operators: list(reader, document, "operators"),
         merchants,
         channels,
         policy: section(reader, document, "policy").unwrap_or_default(),
         degradation: section(reader, document, "degradation").unwrap_or_default(),
+        assist: section(reader, document, "assist").unwrap_or_default(),
         health: section(reader, document, "health").unwrap_or_default(),
         guide: routing::guide(reader, document, &named_channels(document), fees),
         signals: SignalsSections {

@@ -128,6 +128,18 @@ pub struct ApiKeySection {
     pub hash: String,
 }
 
+/// One of `[[operators]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorSection {
+    /// What they sign in to the console with; names them in the audit log.
+    pub name: String,
+    /// What they may do.
+    pub role: server::Role,
+    /// The digest of their password, from `evergate operators hash`.
+    pub password_hash: providers::Secret,
+}
+
 /// One of `[[merchants]]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use server::BadOperator;
 use toml::de::DeTable;
 
 use super::read::{Reader, place};
@@ -12,9 +13,11 @@ use crate::args::duration;
 pub(super) fn check<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, config: &Config) {
     server(reader, document, config);
     keys(reader, document, config);
+    operators(reader, document, config);
     merchants(reader, document, config);
     policy(reader, document, config);
     super::degradation::check(reader, document, &config.degradation);
+    super::assist::check(reader, document, &config.assist);
     health(reader, document, &config.health);
     changes(reader, document, &config.changes);
     if document.get("channels").is_none() {
@@ -77,9 +80,44 @@ fn keys<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, config: &Config) {
             let fix = "give the key another merchant";
             note("merchant", "this name is kept for Evergate's own synthetic payments", fix);
         }
+        if key.role == server::Role::Viewer && key.merchant.is_some() {
+            let fix = "leave the merchant out, or give it the role merchant or operator";
+            note("merchant", "a key of the role viewer collects for nobody", fix);
+        }
         if key.role == server::Role::Merchant && key.merchant.is_none() {
             let fix = "add `merchant = \"...\"`, or give it the role operator";
             note("merchant", "a key of the role merchant needs one", fix);
+        }
+    }
+}
+
+fn operators<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>, config: &Config) {
+    let mut seen = BTreeSet::new();
+    for (index, operator) in config.operators.iter().enumerate() {
+        let mut note = |field: &str, rule: &str, fix: &str| {
+            let span = place(document, "operators", Some(index), field);
+            reader.note(span, &format!("operators[{index}].{field}"), rule, fix);
+        };
+        if !seen.insert(&operator.name) {
+            note("name", "two operators have this name", "give each person a name of their own");
+        }
+        let one = server::Operators::new(vec![crate::serve::operator(operator)]);
+        for mistake in one.err().into_iter().flatten() {
+            match mistake {
+                BadOperator::Name(_) => {
+                    let rule = "it must be 1 to 40 letters, digits, _ and -";
+                    note("name", rule, "it stands in the audit log, such as `li`");
+                }
+                BadOperator::Role(_) => {
+                    let fix = "merchants use API keys; people at the console are one of these";
+                    note("role", "it must be viewer, operator or approver", fix);
+                }
+                BadOperator::Hash { rule, .. } => {
+                    let fix = "make it with `evergate operators hash` and copy the line it prints";
+                    note("password_hash", &format!("it {rule}"), fix);
+                }
+                BadOperator::Twice(_) => {}
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use domain::{ChannelId, MerchantId};
 use incidents::expiry::Expiring;
 use incidents::layers::Target;
 use providers::{CertificateInfo, ChannelSettings, NewChannel, SettingError};
-use server::{ApiKeys, Endpoint, Post};
+use server::{ApiKeys, Endpoint, Operators, Post};
 
 use super::diff;
 use crate::config::{Config, Mistake};
@@ -28,6 +28,8 @@ pub struct Loaded {
     pub(super) channels: Vec<LoadedChannel>,
     /// Who may use the API.
     pub(crate) keys: ApiKeys,
+    /// Who may sign in to the console.
+    pub(crate) operators: Operators,
     /// Where messages to merchants go.
     pub(crate) endpoints: HashMap<MerchantId, Endpoint>,
     /// What notes to customers go out by; absent: none are made.
@@ -71,6 +73,9 @@ pub fn load(config: Config) -> Result<Loaded, Vec<Mistake>> {
     let keys = crate::serve::keys(&config).map_err(|why| {
         mistakes.push(unplaced(("api_keys".to_owned(), why.to_string())));
     });
+    let operators = crate::serve::operators(&config).map_err(|why| {
+        mistakes.push(unplaced(("operators".to_owned(), why.to_string())));
+    });
     let endpoints = crate::serve::merchants(&config).map_err(|found| {
         mistakes.extend(found.into_iter().map(unplaced));
     });
@@ -80,9 +85,9 @@ pub fn load(config: Config) -> Result<Loaded, Vec<Mistake>> {
             |SettingError { field, rule, fix }| Mistake { fix, ..unplaced((field, rule)) };
         mistakes.extend(found.into_iter().map(unplaced));
     });
-    match (keys, endpoints, post) {
-        (Ok(keys), Ok(endpoints), Ok(post)) if mistakes.is_empty() => {
-            Ok(Loaded { config, channels, keys, endpoints, post, files })
+    match (keys, operators, endpoints, post) {
+        (Ok(keys), Ok(operators), Ok(endpoints), Ok(post)) if mistakes.is_empty() => {
+            Ok(Loaded { config, channels, keys, operators, endpoints, post, files })
         }
         _ => Err(mistakes),
     }

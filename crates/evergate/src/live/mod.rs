@@ -30,7 +30,7 @@ use incidents::desk::Signals;
 use providers::bank::BankSettings;
 use providers::{Driver, SettingError};
 use server::{
-    ApiKeys, ConfigChange, ConfigDoor, ConfigStatus, Difference, Endpoints, NoteDesk,
+    ApiKeys, ConfigChange, ConfigDoor, ConfigStatus, Difference, Endpoints, NoteDesk, Operators,
     PlacedMistake, Refusal, Reloaded, RolloutEnd, VersionText, VersionView, Who, Wish,
 };
 use store::{AuditLine, NewVersion, VersionState, Versions};
@@ -55,8 +55,11 @@ pub(crate) struct Parts {
     pub(crate) engine: Arc<Engine>,
     pub(crate) driver: Arc<Driver>,
     pub(crate) ledger: Arc<recovery::bank::Ledger>,
+    pub(crate) assist: Arc<recovery::assist::Desk>,
     pub(crate) signals: Arc<Signals>,
     pub(crate) keys: ApiKeys,
+    /// Who may sign in to the console.
+    pub(crate) operators: Operators,
     pub(crate) endpoints: Arc<Endpoints>,
     pub(crate) notes: Arc<NoteDesk>,
     pub(crate) versions: Arc<dyn Versions>,
@@ -202,11 +205,13 @@ impl Live {
 
     /// Everything but the driver takes over a configuration.
     fn follow(&self, next: Loaded) {
-        let Parts { engine, signals, keys, endpoints, notes, .. } = &self.parts;
+        let Parts { engine, signals, keys, operators, endpoints, notes, assist, .. } = &self.parts;
+        assist.set_limits(next.config.assist.limits());
         self.know_banks(wire::banks(&next.config));
         engine.set_options(next.options());
         engine.drop_tried();
         keys.replace(&next.keys);
+        operators.replace(&next.operators);
         endpoints.set(next.endpoints.clone());
         notes.set(next.post.clone());
         signals.set_targets(next.targets());
@@ -224,12 +229,21 @@ impl Live {
     /// What differs besides channels and what waits for a restart.
     fn sections(&self, running: &Loaded, next: &Loaded) -> Vec<String> {
         let (old, new) = (running.table(), next.table());
-        let mut sections: Vec<String> =
-            ["api_keys", "merchants", "routing", "policy", "customer_messages", "config"]
-                .into_iter()
-                .filter(|section| old.get(*section) != new.get(*section))
-                .map(str::to_owned)
-                .collect();
+        let mut sections: Vec<String> = [
+            "api_keys",
+            "operators",
+            "merchants",
+            "routing",
+            "policy",
+            "degradation",
+            "assist",
+            "customer_messages",
+            "config",
+        ]
+        .into_iter()
+        .filter(|section| old.get(*section) != new.get(*section))
+        .map(str::to_owned)
+        .collect();
         let secrets = |loaded: &Loaded| {
             let files =
                 loaded.config.merchants.iter().filter_map(|m| m.webhook_secrets_file.as_ref());

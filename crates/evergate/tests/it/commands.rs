@@ -1,5 +1,8 @@
 //! Small commands.
 
+use std::io::Write as _;
+use std::process::Stdio;
+
 use crate::support::{code, evergate, json_of, run, stderr, stdout};
 
 #[test]
@@ -28,6 +31,51 @@ fn a_new_key_is_shown_once_with_the_lines_that_make_it_valid() {
     assert!(person.contains("name = \"li\"") && !person.contains("merchant ="), "{person}");
     let nobodys = run(&["keys", "new"]);
     assert!(code(&nobodys) != 0 && stderr(&nobodys).contains("--merchant"));
+}
+
+/// Runs `operators hash` with a password on its standard input.
+fn hash(args: &[&str], password: &str) -> std::process::Output {
+    let mut command = evergate(&[&["operators", "hash"], args].concat());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    process.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+    process.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_password_becomes_the_lines_that_let_somebody_in() {
+    let made = hash(&["--name", "li", "--role", "viewer"], "correct horse battery\n");
+    let text = stdout(&made);
+    assert_eq!(code(&made), 0, "{}", stderr(&made));
+    assert!(text.contains("[[operators]]\nname = \"li\"\nrole = \"viewer\"\n"), "{text}");
+    assert!(text.contains("password_hash = \"$argon2id$v=19$m=19456,t=2,p=1$"), "{text}");
+    assert!(!text.contains("correct horse"), "{text}");
+    let operator = |hash: &str| server::Operator {
+        name: "li".into(),
+        role: server::Role::Viewer,
+        password_hash: hash.into(),
+    };
+    let json = json_of(&hash(&["--name", "li", "--json"], "correct horse battery"));
+    let digest = json["password_hash"].as_str().unwrap();
+    assert!(server::Operators::new(vec![operator(digest)]).is_ok());
+    assert_ne!(digest, json_of(&hash(&["--json"], "correct horse battery"))["password_hash"]);
+}
+
+#[test]
+fn a_weak_password_is_refused_in_one_line_that_does_not_repeat_it() {
+    for (password, rule) in [
+        ("hunter2", "at least 12 characters"),
+        ("", "at least 12 characters"),
+        ("123456789012", "a row"),
+        ("the password of li", "the operator's name"),
+    ] {
+        let refused = hash(&["--name", "li"], password);
+        let told = stderr(&refused);
+        assert_eq!(code(&refused), 2, "{password}");
+        assert!(told.contains(rule) && told.lines().count() == 1, "{told}");
+        assert!(password.is_empty() || !told.contains(password), "{told}");
+    }
+    assert_eq!(code(&hash(&["--name", "a b"], "correct horse battery")), 2);
 }
 
 #[test]

@@ -19,6 +19,11 @@ format = "xml"
 role = "merchant"
 hash = "1234"
 
+[[operators]]
+name = "li"
+role = "merchant"
+password_hash = "my-secret-password"
+
 [[merchants]]
 name = "shop"
 webhook_url = "ftp://shop.example.com"

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod alerts;
+mod assist;
 mod bank;
 mod browser;
 mod capabilities;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use domain::{
-    Blocked, ChannelId, MerchantId, Method, Money, OfflineKind, OfflineRefused, Payment, PaymentId,
-    Timestamp,
+    Blocked, ChannelId, Level, MerchantId, Method, Money, OfflineKind, OfflineRefused, Payment,
+    PaymentId, Timestamp,
 };
 use engine::{Engine, EngineError, Entropy, Fresh, Way};
 use store::{
@@ -179,11 +179,22 @@ impl Desk {
     /// The customer asks for help on the checkout page. Asked again, it is the same case.
     ///
     /// # Errors
-    /// See [`Desk::open`].
+    /// See [`Desk::open`]; and when help is not offered for the payment now.
     pub async fn ask(&self, payment: PaymentId) -> Result<(Case, Fresh), AssistError> {
+        let known = self.books.assist_of(payment).await?;
+        if known.is_none() && !self.offers(&self.payment(payment).await?) {
+            return Err(AssistError::NotOffered);
+        }
         let reason = "asked on the checkout page".to_owned();
         let word = Word { by: "customer".to_owned(), reason };
         self.open(&NewCase { payment, merchant: None, opener: Opener::Customer, word }).await
+    }
+
+    /// Whether the customer of a payment may ask for help: the ladder has come down that far, and
+    /// the desk helps such customers.
+    pub fn offers(&self, payment: &Payment) -> bool {
+        let is_low = self.engine.offer(payment).level >= Level::Assisted;
+        is_low && self.limits().helps(payment.terms.tier)
     }
 
     /// Cases as they count now.

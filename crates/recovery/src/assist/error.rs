@@ -14,6 +14,9 @@ pub enum AssistError {
     /// The desk is for VIPs.
     #[error("the desk helps customers of the tier vip; this payment is of the tier standard")]
     NotVip,
+    /// Nothing is so bad that the customer is offered help.
+    #[error("the help of staff is not offered for this payment now")]
+    NotOffered,
     /// The payment has ended, so there is nothing to help with.
     #[error("the payment {0} has ended as {1}")]
     Ended(PaymentId, &'static str),

@@ -2,13 +2,16 @@
 //! payment ended by itself ends with it. Everything here may be done again by anyone, and after
 //! a death at any commit is done by whoever looks next.
 
-use domain::{Offline, OfflineRefused, Payment, PaymentState};
+use domain::{Level, Offline, OfflineRefused, Payment, PaymentState, Status};
 use engine::EngineError;
-use store::{AssistFilter, Case, CaseEnd, CaseState, Taking};
+use store::{AssistFilter, Case, CaseEnd, CaseState, Filter, Opener, Taking};
 
 use super::desk::{ended, has_ended, without};
 use super::work::{Counts, OURSELVES, Step, ourselves};
-use super::{AssistError, Desk, Word};
+use super::{AssistError, Desk, NewCase, Word};
+
+/// Payments in one state that a look at them reads, the newest first.
+const PAGE: usize = 500;
 
 impl Desk {
     /// Brings a case up to date with its payment, and finishes what was left half done.
@@ -54,6 +57,7 @@ impl Desk {
     /// # Errors
     /// When the books cannot be read; a case that cannot be settled is left for the next time.
     pub async fn sweep(&self) -> Result<usize, AssistError> {
+        self.open_by_ladder().await?;
         let cases = self.books.assist_list(&AssistFilter::queue()).await?;
         for kept in &cases {
             if let Err(error) = self.settle(&kept.case.id).await {
@@ -61,6 +65,48 @@ impl Desk {
             }
         }
         Ok(cases.len())
+    }
+
+    /// Opens a case for each payment that the ladder has brought down to the help of staff: its
+    /// customer is of such a tier, and nothing takes it. Once a payment: what staff have closed
+    /// stays closed.
+    async fn open_by_ladder(&self) -> Result<(), AssistError> {
+        let (controls, now) = (self.engine.controls(), self.engine.now());
+        if !controls.ladder.in_force(now).any(|d| d.level >= Level::Assisted) {
+            return Ok(());
+        }
+        for status in [Status::Unavailable, Status::Held] {
+            let filter = Filter {
+                status: Some(status),
+                synthetic: Some(false),
+                limit: PAGE,
+                ..Filter::default()
+            };
+            for payment in self.engine.store().list(&filter).await? {
+                if self.offers(&payment) && !self.engine.offer(&payment).can_be_paid() {
+                    self.open_once(&payment).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn open_once(&self, payment: &Payment) -> Result<(), AssistError> {
+        let filter = AssistFilter {
+            states: Vec::new(),
+            payment: Some(payment.id),
+            limit: 1,
+            ..AssistFilter::queue()
+        };
+        if !self.books.assist_list(&filter).await?.is_empty() {
+            return Ok(());
+        }
+        let word = ourselves("nothing takes this payment");
+        let new = NewCase { payment: payment.id, merchant: None, opener: Opener::Ladder, word };
+        match self.open(&new).await {
+            Ok(_) | Err(AssistError::Ended(..)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Books what a case says was taken in the payment's own books, and closes the case by what

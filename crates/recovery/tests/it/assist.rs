@@ -31,6 +31,8 @@ fn is_wrong_state<T: std::fmt::Debug>(result: Result<T, AssistError>, is: &str) 
 async fn one_case_a_payment_however_often_it_is_asked_for() {
     let mut office = Office::new(Limits::default());
     let payment = office.create(BELOW).await;
+    let early = office.desk.ask(payment.id).await.unwrap_err();
+    assert_eq!(early, AssistError::NotOffered, "all is well");
     let case = office.open(&payment).await;
     let (again, fresh) = office.desk.ask(payment.id).await.unwrap();
     assert_eq!((again.id, fresh), (case.id.clone(), engine::Fresh::Replayed));
@@ -44,6 +46,42 @@ async fn one_case_a_payment_however_often_it_is_asked_for() {
     assert_eq!(refused, AssistError::Engine(EngineError::NotFound));
     office.desk.close(&case.id, &word("li")).await.unwrap();
     assert_ne!(office.open(&payment).await.id, case.id, "asked after the end, it is a new one");
+}
+
+#[tokio::test]
+async fn the_ladder_opens_cases_of_vips_whom_nothing_serves_once() {
+    let mut office = Office::new(Limits::default());
+    office.weather(Weather::Down);
+    let vip = office.create(BELOW).await;
+    let mut plain = office.next_order(BELOW);
+    plain.terms.tier = Tier::Standard;
+    office.engine.create(plain, None).await.unwrap();
+    office.desk.sweep().await.unwrap();
+    assert_eq!(office.cases().await, [], "the ladder is not that far down");
+    let now = office.now();
+    let down = Descent {
+        reach: Reach::All,
+        level: Level::Assisted,
+        mover: Mover::Operator("li".into()),
+        reason: "everything is down".into(),
+        since: now,
+        until: now + std::time::Duration::from_secs(3_600),
+    };
+    office.engine.move_level(down).await.unwrap();
+    for _ in 0..2 {
+        office.desk.sweep().await.unwrap();
+    }
+    let cases = office.cases().await;
+    let [case] = cases.as_slice() else { panic!("{cases:#?}") };
+    assert_eq!(
+        (case.payment, case.opener, case.opened_by.as_str()),
+        (vip.id, Opener::Ladder, "evergate")
+    );
+    office.desk.close(&case.id, &word("li")).await.unwrap();
+    office.desk.sweep().await.unwrap();
+    assert_eq!(office.cases().await.len(), 1, "what staff closed stays closed");
+    let (asked, fresh) = office.desk.ask(vip.id).await.unwrap();
+    assert_eq!((asked.opener, fresh), (Opener::Customer, engine::Fresh::New));
 }
 
 #[tokio::test]

@@ -46,6 +46,7 @@ impl From<AssistError> for Problem {
                 detail,
                 "make payments of such customers with `tier` vip, or set `assist.everyone`",
             )]),
+            AssistError::NotOffered => Problem::new(&kinds::WRONG_STATE, detail),
             AssistError::Ended(..) => Problem::new(&kinds::PAYMENT_ENDED, detail),
             AssistError::WrongState { .. } => Problem::new(&kinds::WRONG_STATE, detail),
             AssistError::SamePerson(_) => Problem::new(&kinds::SECOND_PERSON, detail),

@@ -128,10 +128,15 @@ impl Store for Flaky {
     }
 
     async fn set_controls(&self, next: &Controls, audit: AuditLine) -> Result<bool, StoreError> {
+        self.check()?;
         self.books.set_controls(next, audit).await
     }
     async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError> {
         self.books.audit(limit).await
+    }
+    async fn audit_page(&self, filter: &AuditFilter) -> Result<Vec<(u64, AuditLine)>, StoreError> {
+        self.check()?;
+        self.books.audit_page(filter).await
     }
     async fn ping(&self) -> Result<(), StoreError> {
         self.check()

@@ -6,6 +6,7 @@ mod accept;
 mod assist;
 mod bad_input;
 mod channels;
+mod console;
 mod flaky;
 mod ladder;
 mod mailbox;

@@ -153,6 +153,8 @@ pub(crate) struct World {
     pub(crate) clock: Arc<Wound>,
     pub(crate) store: Arc<Flaky>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) operators: Operators,
+    pub(crate) keys: ApiKeys,
     pub(crate) notes: Arc<NoteDesk>,
     pub(crate) running: Running,
     pub(crate) http: reqwest::Client,
@@ -165,6 +167,27 @@ pub(crate) struct World {
     /// Of another one, `wang`.
     pub(crate) wang: String,
     pub(crate) desk: Arc<recovery::assist::Desk>,
+}
+
+/// The password of everybody at the console.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// People at the console: one of each role.
+pub(crate) fn people() -> Vec<Operator> {
+    // Made once: it is slow on purpose.
+    static HASH: OnceLock<String> = OnceLock::new();
+    let hash = HASH.get_or_init(|| hash_password(PASSWORD, [7; 16]));
+    let person =
+        |name: &str, role| Operator { name: name.into(), role, password_hash: hash.clone() };
+    vec![person("wei", Role::Viewer), person("li", Role::Operator), person("zhang", Role::Approver)]
+}
+
+/// Secrets that differ; a test needs no more.
+fn counted_secret() -> [u8; 32] {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    let mut secret = [0x5a; 32];
+    secret[..8].copy_from_slice(&COUNT.fetch_add(1, Ordering::SeqCst).to_be_bytes());
+    secret
 }
 
 /// Where customers reach the server, as far as it knows.
@@ -198,6 +221,11 @@ pub(crate) async fn world() -> World {
 }
 
 pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World {
+    world_at("http://127.0.0.1", adjust).await
+}
+
+/// A server that the public reaches at an address.
+pub(crate) async fn world_at(public_url: &str, adjust: impl FnOnce(&mut ServerOptions)) -> World {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let metrics = metrics_handle();
     let script = Arc::new(Script {
@@ -251,6 +279,7 @@ pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World
     ])
     .unwrap();
     let signals = signals(&engine);
+    let operators = Operators::new(people()).unwrap();
     let books = Arc::new(store::MemoryStore::new());
     let limits = recovery::assist::Limits::default();
     let desk =
@@ -261,10 +290,15 @@ pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World
         engine: engine.clone(),
         codecs: Arc::new(codecs),
         entropy: entropy.clone(),
-        keys,
+        keys: keys.clone(),
         signals: Some(signals),
         notes: Some(notes.clone()),
         config: None,
+        console: Some(ConsoleOptions {
+            operators: operators.clone(),
+            random: Arc::new(counted_secret),
+            public_url: public_url.to_owned(),
+        }),
         metrics: Some(metrics),
     };
     let mut limits = ServerOptions::new(SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -278,6 +312,8 @@ pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World
         clock,
         store,
         entropy,
+        operators,
+        keys,
         notes,
         running,
         http,

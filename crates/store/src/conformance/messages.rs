@@ -6,7 +6,7 @@ use domain::{Controls, Override, Timestamp};
 
 use super::sample::{at, channel, create, id, merchant, message};
 use super::{Shared, done};
-use crate::{AuditLine, Change, Message, MessageEnd, MessageState, Store};
+use crate::{AuditFilter, AuditLine, Change, Message, MessageEnd, MessageState, Store};
 
 async fn made(store: &dyn Store, n: u64, messages: &[(&str, u64)]) {
     let messages = messages.iter().map(|(id, secs)| message(id, at(*secs))).collect();
@@ -155,4 +155,42 @@ pub async fn controls_change_one_version_at_a_time(store: Shared) {
     store.note(line(6)).await.unwrap();
     assert_eq!(store.audit(10).await.unwrap(), [line(6), line(5), line(1)]);
     assert_eq!(store.controls().await.unwrap().version, 2, "a note changes no controls");
+}
+
+/// The audit log takes lines of its own and is searched page by page.
+pub async fn the_audit_log_is_searched_page_by_page(store: Shared) {
+    let line = |n: u64, by: &str, action: &str, reason: &str| AuditLine {
+        at: at(n),
+        by: by.into(),
+        action: action.into(),
+        reason: reason.into(),
+    };
+    let lines = [
+        line(1, "console:li", "sign in", ""),
+        line(2, "li", "disable alipay-main", "Bank says 100% down"),
+        line(3, "console:li", "enable alipay-main", "it is back"),
+    ];
+    for line in &lines {
+        store.note(line.clone()).await.unwrap();
+    }
+    let all = AuditFilter { limit: 10, ..AuditFilter::default() };
+    let found = |filter: AuditFilter| {
+        let store = &store;
+        async move { store.audit_page(&filter).await.unwrap() }
+    };
+    let texts = |page: &[(u64, AuditLine)]| -> Vec<AuditLine> {
+        page.iter().map(|(_, line)| line.clone()).collect()
+    };
+    let page = found(AuditFilter { limit: 2, ..all.clone() }).await;
+    assert_eq!(texts(&page), [lines[2].clone(), lines[1].clone()]);
+    let older = found(AuditFilter { before: Some(page[1].0), ..all.clone() }).await;
+    assert_eq!(texts(&older), [lines[0].clone()]);
+    let by = found(AuditFilter { by: Some("console:li".into()), ..all.clone() }).await;
+    assert_eq!(texts(&by), [lines[2].clone(), lines[0].clone()]);
+    for (part, places) in [("ALIPAY", vec![2, 1]), ("100%", vec![1]), ("%", vec![1]), ("_", vec![])]
+    {
+        let hits = found(AuditFilter { text: Some(part.into()), ..all.clone() }).await;
+        let wanted: Vec<AuditLine> = places.iter().map(|n: &usize| lines[*n].clone()).collect();
+        assert_eq!(texts(&hits), wanted, "{part}");
+    }
 }

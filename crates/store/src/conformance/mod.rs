@@ -72,6 +72,7 @@ macro_rules! conformance_suite {
             a_message_that_is_made_twice_is_one_message,
             messages_are_listed_newest_first,
             controls_change_one_version_at_a_time,
+            the_audit_log_is_searched_page_by_page,
             payments_are_listed_by_every_filter,
             a_list_is_paged_by_its_cursor,
             payments_are_counted_by_status,

@@ -121,7 +121,7 @@ fn tell(conn: &Connection, case: &Case, line: &AssistLine) -> Result<(), Failure
         "INSERT INTO assist_events (case_id, at, by, action, reason) VALUES (?, ?, ?, ?, ?)",
     )?
     .execute(params![case.id, line.at.as_micros(), line.by, line.action, line.reason])?;
-    super::versions::note(conn, &line.audit(case))
+    super::work::note(conn, &line.audit(case))
 }
 
 fn one(

@@ -34,9 +34,9 @@ use self::fault::{Failure, Lost};
 use self::readers::Readers;
 use self::writer::{Job, Writer};
 use crate::{
-    AuditLine, Change, Claim, Commit, Filter, Message, MessageEnd, MessageState, NewNote,
-    NewVersion, Note, NoteEnd, NoteState, Notes, RequestRecord, SentNote, Store, StoreError,
-    Version, VersionState, Versions,
+    AuditFilter, AuditLine, Change, Claim, Commit, Filter, Message, MessageEnd, MessageState,
+    NewNote, NewVersion, Note, NoteEnd, NoteState, Notes, RequestRecord, SentNote, Store,
+    StoreError, Version, VersionState, Versions,
 };
 
 #[cfg(not(feature = "faults"))]
@@ -367,6 +367,11 @@ impl Store for SqliteStore {
 
     async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError> {
         self.read(move |conn| read::audit(conn, limit)).await
+    }
+
+    async fn audit_page(&self, filter: &AuditFilter) -> Result<Vec<(u64, AuditLine)>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |conn| read::audit_page(conn, &filter)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use super::commit::payment_id;
 use super::fault::Failure;
 use super::work::limit;
-use crate::{AuditLine, Filter, Message, MessageState, RequestRecord, rows};
+use crate::{AuditFilter, AuditLine, Filter, Message, MessageState, RequestRecord, rows};
 
 pub(super) fn payment(conn: &Connection, id: PaymentId) -> Result<Option<Payment>, Failure> {
     let mut query = conn.prepare_cached("SELECT format, body FROM payments WHERE id = ?")?;
@@ -65,6 +65,7 @@ fn list_query(filter: &Filter) -> (String, Vec<Value>) {
     let time = |t: Timestamp| Value::Integer(t.as_micros());
     let id = |id: PaymentId| Value::Blob(id.uuid().as_bytes().to_vec());
     with("merchant = ?", filter.merchant.as_ref().map(|m| text(m.as_str())));
+    with("order_no = ?", filter.order.as_ref().map(|o| text(o.as_str())));
     with("status = ?", filter.status.map(|s| text(s.name())));
     with("method = ?", filter.method.map(|m| text(m.name())));
     with("created_at >= ?", filter.since.map(time));
@@ -186,6 +187,22 @@ pub(super) fn audit(conn: &Connection, limit_to: usize) -> Result<Vec<AuditLine>
     all(&mut query, [limit(limit_to)], |row| Ok(super::work::audit_row(row)?))
 }
 
+/// A part of a text is looked for by `instr`, to which no character means anything else.
+pub(super) fn audit_page(
+    conn: &Connection,
+    filter: &AuditFilter,
+) -> Result<Vec<(u64, AuditLine)>, Failure> {
+    let mut query = conn.prepare_cached(
+        "SELECT at, by, action, reason, seq FROM audit \
+         WHERE (?1 IS NULL OR by = ?1) AND (?2 IS NULL OR seq < ?2) \
+         AND (?3 IS NULL OR instr(lower(action), lower(?3)) OR instr(lower(reason), lower(?3))) \
+         ORDER BY seq DESC LIMIT ?4",
+    )?;
+    let before = filter.before.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+    let asked = params![filter.by, before, filter.text, limit(filter.limit)];
+    all(&mut query, asked, |row| Ok((counter(row, 4)?, super::work::audit_row(row)?)))
+}
+
 fn payment_row(row: &Row<'_>) -> Result<Payment, Failure> {
     let body = row.get_ref(1)?.as_str().map_err(rows::damaged)?;
     Ok(rows::payment(row.get(0)?, body)?)
@@ -266,6 +283,7 @@ mod tests {
             Filter { since: Some(Timestamp::EPOCH), until: Some(Timestamp::MAX), ..all() },
             Filter { channel: domain::ChannelId::new("alipay").ok(), ..all() },
             Filter { method: Some(domain::Method::Card), ..all() },
+            Filter { order: OrderNo::new("SO-1").ok(), ..all() },
         ];
         for filter in filters {
             let plan = plan(&list_query(&filter).0);

@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0004_queue.sql"),
     include_str!("../../migrations/sqlite/0005_assist.sql"),
     include_str!("../../migrations/sqlite/0006_notes.sql"),
+    include_str!("../../migrations/sqlite/0007_console.sql"),
 ];
 
 /// The newest schema that this program knows.

@@ -4,6 +4,7 @@ use domain::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::fault::Failure;
+use super::work::note;
 use crate::{AuditLine, NewVersion, StoreError, Version, VersionState};
 
 const COLUMNS: &str = "version, text, digest, at, by, reason, parent, state, cause";
@@ -63,12 +64,6 @@ pub(super) fn settle(
 fn supersede(conn: &Connection) -> Result<(), Failure> {
     conn.prepare_cached("UPDATE config_versions SET state = 'superseded' WHERE state = 'live'")?
         .execute([])?;
-    Ok(())
-}
-
-pub(super) fn note(conn: &Connection, audit: &AuditLine) -> Result<(), Failure> {
-    conn.prepare_cached("INSERT INTO audit (at, by, action, reason) VALUES (?, ?, ?, ?)")?
-        .execute(params![audit.at.as_micros(), audit.by, audit.action, audit.reason])?;
     Ok(())
 }
 
