@@ -122,6 +122,9 @@ class Town:
         if not self.broken:
             return
         self.call("DELETE", self.sandbox + "/sandbox/faults")
+        # Refused where nobody had moved it.
+        word = {"scope": "all", "reason": "works again"}
+        self.api("POST", "/v1/ladder/lift", word, key="operator_key")
 
         def fine():
             out = [method for method, works in self.availability().items() if not works]
