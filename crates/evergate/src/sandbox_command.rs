@@ -25,6 +25,7 @@ const ADMIN: &str = "admin";
 /// When the address is taken, or the folder cannot be written or holds files of another run.
 pub async fn run(args: &SandboxArgs, lang: Lang, as_json: bool) -> Result<()> {
     crate::init();
+    sandbox::run_ahead(crate::clock::ahead());
     let mut options = Options::demo(args.seed);
     options.bind = args.bind;
     options.time_scale = args.time_scale;

@@ -57,6 +57,7 @@ pub async fn run(args: &ServeArgs) -> Result<()> {
     let config = Config::load(&args.config)?;
     logs(&config.log)?;
     let loaded = live::load_file(&args.config)?;
+    allow_clock(&config)?;
     let gateway = Gateway::start_loaded(loaded, |caller| caller).await?;
     tracing::info!(
         address = %gateway.addr(), channels = config.channels.len(),
@@ -69,6 +70,25 @@ pub async fn run(args: &ServeArgs) -> Result<()> {
     // It holds the door; ends at once by being aborted.
     let _ = reloading.await;
     gateway.shutdown().await
+}
+
+/// A clock that runs ahead would end real orders too early: it is for sandboxes only.
+fn allow_clock(config: &Config) -> Result<()> {
+    let by = crate::clock::ahead();
+    if by.is_zero() {
+        return Ok(());
+    }
+    let here = |url: &str| {
+        let url = reqwest::Url::parse(url).ok();
+        url.is_some_and(|url| matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")))
+    };
+    let real = config.channels.iter().find(|(_, settings)| !here(settings.base_url()));
+    if let Some((channel, _)) = real {
+        let name = crate::clock::AHEAD;
+        anyhow::bail!("{name} is for sandboxes, and channel {channel} is none; unset {name}");
+    }
+    tracing::warn!(seconds = by.as_secs(), "the clock runs ahead, as a test asked for");
+    Ok(())
 }
 
 impl Gateway {

@@ -53,6 +53,7 @@ pub use books::{
     BooksSnapshot, EntryStatus, Millis, Movement, MovementKind, OrderEntry, ProviderKind,
     RefundEntry, RefundStatus, ShopperRefusal,
 };
+pub use clock::run_ahead;
 pub use control::FaultControl;
 pub use faults::{
     ActiveRule, Fault, FaultPlan, FaultRequest, FaultRule, OneOrMany, Operation, RuleMatch,

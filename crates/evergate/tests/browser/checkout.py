@@ -177,7 +177,91 @@ def polls_where_nothing_streams(town):
     same(page)
 
 
-TODAY = [pays_by_phone_in_chinese, pays_by_desktop_in_english, alipay_fails_while_the_page_is_open,
+def an_operator_takes_alipay_out(town):
+    """Within a second of the operator's word the open page follows, and again when it ends."""
+    payment = town.pay_api()
+    page = town.open(town.device("zh-CN"), payment["checkout_url"])
+    stays(page)
+    says(page, "剩余时间")
+    lanes = ["alipay-main", "stripe-main"]
+    for channel in lanes:
+        word = {"method": "alipay", "reason": "announced by the bank", "for_s": 600}
+        status, said = town.api("POST", f"/v1/channels/{channel}/disable", word, key="operator_key")
+        check(status == 200, said)
+    says(page, "支付宝暂时不可用", within=1)
+    same(page)
+    for channel in lanes:
+        word = {"method": "alipay", "reason": "done"}
+        town.api("POST", f"/v1/channels/{channel}/enable", word, key="operator_key")
+    page.get_by_text("支付宝暂时不可用").wait_for(state="hidden")
+    same(page)
+
+
+def everything_is_down(town):
+    """Orders are kept, with a link for later, and it is said that nothing was charged."""
+    town.fault("refuse")
+    word = {"scope": "all", "level": "held", "reason": "nothing works", "for_s": 600}
+    status, said = town.api("POST", "/v1/ladder/move", word, key="operator_key")
+    check(status == 200, said)
+
+    def held():
+        payment = town.pay_api()
+        return payment if payment["status"] == "held" else None
+    kept = [until("an order is kept", held, within=40) for _ in range(2)]
+    for locale, size, texts in [
+            ("zh-CN", PHONE, ["暂时无法付款", "您没有被扣款", "订单已为您保留"]),
+            ("en-US", DESKTOP, ["not possible right now", "You were not charged", "is kept"])]:
+        page = town.open(town.device(locale, size), kept[0]["checkout_url"])
+        for text in texts:
+            says(page, text)
+        says(page, kept[0]["checkout_url"])
+        town.accessible(page, "a kept order")
+        town.shot(page, f"held-{locale[:2]}")
+    write_state(town.config, {"kept": kept})
+
+
+def returns_the_next_day(town):
+    """Through the same link the customer pays what was kept."""
+    payment = read_state(town.config)["kept"][0]
+    page = town.open(town.device("zh-CN"), payment["checkout_url"])
+    says(page, "订单已为您保留")
+    town.shot(page, "next-day-zh")
+    page.get_by_role("button", name="微信支付").click()
+    says(page, "等待支付")
+    town.shot(page, "next-day-pay-zh")
+    town.customer_pays(town.code(payment))
+    says(page, "支付成功")
+    paid = town.settled(payment)
+    states = [attempt["state"] for attempt in paid["attempts"]]
+    check(states.count("paid") == 1 and not paid["refunds"], f"paid once: {states}")
+
+
+def a_kept_order_paid_from_two_devices(town):
+    """Paid once; what the second device paid goes back (rules 2 and 10)."""
+    payment = read_state(town.config)["kept"][1]
+    one = town.open(town.device("zh-CN"), payment["checkout_url"])
+    one.get_by_role("button", name="支付宝").click()
+    says(one, "等待支付")
+    first = town.code(payment)
+    town.fault("refuse", provider="alipay", operation=["close", "cancel"])
+    other = town.open(town.device("en-US", DESKTOP), payment["checkout_url"])
+    other.get_by_role("button", name="WeChat Pay").click()
+    other.get_by_role("heading", name="WeChat Pay").wait_for()
+    town.customer_pays(town.code(payment))
+    says(other, "Paid")
+    town.customer_pays(first)
+    says(other, "You paid twice")
+    says(one, "多付")
+
+    def back():
+        refunds = town.payment(payment)["refunds"]
+        return [r["status"] for r in refunds] == ["succeeded"]
+    until("the second payment went back", back, within=20)
+    check(town.payment(payment)["status"] == "paid", "paid once")
+
+
+TODAY = [pays_by_phone_in_chinese, pays_by_desktop_in_english, an_operator_takes_alipay_out,
+         alipay_fails_while_the_page_is_open,
          clicks_twice, goes_back, two_tabs, without_javascript, union_pays_form,
-         polls_where_nothing_streams]
-TOMORROW = []
+         polls_where_nothing_streams, everything_is_down]
+TOMORROW = [returns_the_next_day, a_kept_order_paid_from_two_devices]

@@ -122,6 +122,9 @@ class Town:
         if not self.broken:
             return
         self.call("DELETE", self.sandbox + "/sandbox/faults")
+        # Refused where nobody had moved it.
+        word = {"scope": "all", "reason": "works again"}
+        self.api("POST", "/v1/ladder/lift", word, key="operator_key")
 
         def fine():
             out = [method for method, works in self.availability().items() if not works]
@@ -136,7 +139,7 @@ class Town:
     def break_alipay(self):
         """Makes Alipay fail wherever it is taken, and has the gateway find out by others."""
         self.fault("refuse", provider="alipay")
-        self.fault("refuse", provider="stripe", method="alipay")
+        self.fault("refuse", provider="stripe")
 
         def out():
             self.pay_api(["alipay"])

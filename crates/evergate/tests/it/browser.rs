@@ -16,6 +16,11 @@ use crate::support::{Process, Town};
 /// How long all scenarios of a phase may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// Twenty hours: an order is kept for twenty-four.
+const TOMORROW: u64 = 20 * 3_600;
+
+const QUICK: &str = "[degradation]\nup_after = \"2s\"\n";
+
 fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser")
 }
@@ -108,8 +113,14 @@ fn play(python: &Path, config: &Path, phase: &str) {
 async fn customers_in_a_browser() {
     let python = tokio::task::spawn_blocking(python).await.unwrap();
     let shots = folder().join("shots");
-    let town =
+    let mut town =
         Town::start("http://127.0.0.1:9/", "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
+    // The ladder comes up again a minute after an outage; here within seconds.
+    let settings = std::fs::read_to_string(town.config()).unwrap();
+    // What is out stays out for as long as a customer takes to look at the page.
+    let settings = settings.replace("hold_off_ms = 1500", "hold_off_ms = 8000");
+    let settings = settings.replace("hold_off_max_ms = 6000", "hold_off_max_ms = 8000");
+    std::fs::write(town.config(), format!("{settings}\n{QUICK}")).unwrap();
     let mut gateway: Process = town.serve();
     town.ready().await;
     let config = told(&town, &shots);
@@ -117,4 +128,10 @@ async fn customers_in_a_browser() {
     let (run, file) = (python.clone(), config.clone());
     tokio::task::spawn_blocking(move || play(&run, &file, "today")).await.unwrap();
     assert_eq!(tokio::task::spawn_blocking(move || gateway.terminate()).await.unwrap(), 0);
+
+    // The next day, on the same books.
+    town.sandbox_ahead(TOMORROW);
+    let _gateway = town.serve_ahead(TOMORROW);
+    town.ready().await;
+    tokio::task::spawn_blocking(move || play(&python, &config, "tomorrow")).await.unwrap();
 }

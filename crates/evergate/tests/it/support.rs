@@ -160,10 +160,32 @@ impl Town {
         self.folder.path().join("sandbox/evergate.toml")
     }
 
+    /// The sandbox again, with the same accounts, on a clock that runs ahead.
+    pub(crate) fn sandbox_ahead(&mut self, seconds: u64) {
+        self._sandbox.kill();
+        let bind = |url: &str| url.trim_start_matches("http://").to_owned();
+        let dir = self.folder.path().join("sandbox").to_string_lossy().into_owned();
+        let (own, gateway) = (bind(&self.sandbox_url), bind(&self.gateway_url));
+        let mut command = evergate(&["sandbox", "--json", "--bind", &own, "--gateway", &gateway]);
+        command.args(["--dir", &dir, "--time-scale", "0.01"]);
+        command.env(evergate::clock::AHEAD, seconds.to_string()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let out = child.stdout.take().expect("it is piped");
+        let mut line = String::new();
+        BufReader::new(out).read_line(&mut line).expect("it says that it is there");
+        self._sandbox = Process(child);
+    }
+
     /// `evergate serve` on that configuration.
     pub(crate) fn serve(&self) -> Process {
+        self.serve_ahead(0)
+    }
+
+    /// The same on a clock that runs ahead.
+    pub(crate) fn serve_ahead(&self, seconds: u64) -> Process {
         let config = self.config();
         let mut command = evergate(&["serve", "--config", &config.to_string_lossy()]);
+        command.env(evergate::clock::AHEAD, seconds.to_string());
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
