@@ -1,11 +1,12 @@
 //! The engine and its parts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use domain::{
-    ChannelId, Controls, Event, MerchantId, Method, Override, Payment, PaymentId, Share, Timestamp,
+    ChannelId, Controls, Event, MerchantId, Method, Override, Payment, PaymentId, Reach, Share,
+    Timestamp,
 };
 use resilience::{Board, LadderPolicy, Settings};
 use store::{AuditLine, Store, StoreError};
@@ -13,7 +14,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::health::Journal;
 use crate::holds::Rounds;
-use crate::ladder::{Sighted, remembered};
+use crate::ladder::{Looked, Sighted};
 use crate::preferences::scope;
 use crate::{Caller, Clock, EngineError, Entropy, Options, Render};
 
@@ -67,7 +68,11 @@ pub struct Engine {
     pub(crate) commits: broadcast::Sender<PaymentId>,
     /// What customers may know of methods, and a count of its changes.
     pub(crate) sight: watch::Sender<Arc<Sighted>>,
+    /// What the last look at them was made from.
+    pub(crate) looked: Mutex<Option<Looked>>,
     pub(crate) ladder: Mutex<LadderPolicy>,
+    /// The policy's words in the controls that are this process's: where, and since when.
+    pub(crate) owned: Mutex<BTreeSet<(Reach, Timestamp)>>,
     pub(crate) rounds: Mutex<Rounds>,
 }
 
@@ -88,7 +93,9 @@ impl Engine {
             notes: Notify::new(),
             commits: broadcast::channel(COMMITS_KEPT).0,
             sight: watch::channel(Arc::default()).0,
+            looked: Mutex::default(),
             ladder: Mutex::default(),
+            owned: Mutex::default(),
             rounds: Mutex::default(),
         };
         engine.set_headroom();
@@ -101,10 +108,32 @@ impl Engine {
     /// When the store cannot be read.
     pub async fn start(&self) -> Result<(), StoreError> {
         let controls = self.parts.store.controls().await?;
-        *self.ladder.lock().unwrap_or_else(PoisonError::into_inner) = remembered(&controls);
-        self.controls.store(Arc::new(controls));
-        self.look_around();
+        self.take_up(&controls);
+        self.adopt(controls);
         Ok(())
+    }
+
+    /// Reads the controls again: what another process has changed, and what a change of our own
+    /// came to whose answer was lost. To be called a few times a second, so that a pause is known
+    /// everywhere soon (rule 9).
+    ///
+    /// # Errors
+    /// When the store does not answer; the last known controls stay in force.
+    pub async fn follow_controls(&self) -> Result<(), StoreError> {
+        self.adopt(self.parts.store.controls().await?);
+        Ok(())
+    }
+
+    /// Goes by controls that the store has answered with, unless newer ones are known: an answer
+    /// may come late, and must not lift what was set since.
+    fn adopt(&self, read: Controls) -> Arc<Controls> {
+        let read = Arc::new(read);
+        self.controls.rcu(|known| match known.version < read.version {
+            true => Arc::clone(&read),
+            false => Arc::clone(known),
+        });
+        self.look_around();
+        read
     }
 
     /// The settings in force.
@@ -235,13 +264,10 @@ impl Engine {
         change: impl Fn(&Controls, Timestamp) -> Controls,
     ) -> Result<Arc<Controls>, EngineError> {
         for _ in 0..8 {
-            let current = self.parts.store.controls().await?;
+            let current = self.adopt(self.parts.store.controls().await?);
             let next = change(&current, self.now());
             if self.parts.store.set_controls(&next, audit.clone()).await? {
-                let next = Arc::new(next);
-                self.controls.store(Arc::clone(&next));
-                self.look_around();
-                return Ok(next);
+                return Ok(self.adopt(next));
             }
         }
         Err(EngineError::Busy)

@@ -13,7 +13,7 @@ use domain::{
     Attempt, ChannelId, Controls, Descent, Flow, Gate, Level, Method, Money, Mover, Passage,
     Payment, PaymentState, Purpose, Reach, Tier, Timestamp,
 };
-use resilience::{Board, CellKey, LadderPolicy, LaneSight};
+use resilience::{Board, Cell, CellKey, LadderPolicy, LaneSight};
 use store::AuditLine;
 
 use crate::health::Journal;
@@ -81,21 +81,63 @@ impl Offer {
 }
 
 /// The policy's memory as the controls have kept it.
-pub(crate) fn remembered(controls: &Controls) -> LadderPolicy {
+fn remembered(controls: &Controls) -> LadderPolicy {
     let of_policy = controls.ladder.descents.iter().filter(|d| d.mover == Mover::Policy);
     LadderPolicy::resume(of_policy.map(|d| (d.reach.clone(), d.level)))
 }
 
+/// What a look around was made from: until something of it changes, another one shows the same.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    options: Arc<Options>,
+    controls: Arc<Controls>,
+    /// Which of the board's cells are out, and do not seem to be back.
+    out: Vec<bool>,
+    /// The looks are the same at these times: no control ends in between.
+    from: Timestamp,
+    until: Timestamp,
+}
+
+impl Looked {
+    fn at(view: &View<'_>) -> Looked {
+        let disables = view.controls.overrides.iter().filter_map(|o| o.until);
+        let ends = view.controls.ladder.descents.iter().map(|d| d.until).chain(disables);
+        Looked {
+            options: Arc::clone(view.options),
+            controls: Arc::clone(view.controls),
+            out: view.out().collect(),
+            from: view.now,
+            until: ends.filter(|end| view.now < *end).min().unwrap_or(Timestamp::MAX),
+        }
+    }
+
+    fn is_same(&self, view: &View<'_>) -> bool {
+        Arc::ptr_eq(&self.options, view.options)
+            && Arc::ptr_eq(&self.controls, view.controls)
+            && (self.from..self.until).contains(&view.now)
+            && view.out().eq(self.out.iter().copied())
+    }
+}
+
 /// What is known of lanes at one moment.
 struct View<'a> {
-    options: &'a Options,
-    controls: &'a Controls,
+    options: &'a Arc<Options>,
+    controls: &'a Arc<Controls>,
     board: &'a Board,
     journal: &'a Journal,
     now: Timestamp,
 }
 
 impl View<'_> {
+    fn out(&self) -> impl Iterator<Item = bool> {
+        self.board.cells().map(|(key, cell)| self.is_out(key, cell))
+    }
+
+    fn is_out(&self, key: &CellKey, cell: &Cell) -> bool {
+        let quiet = Duration::from_millis(self.options.degradation.ladder.up_after_ms);
+        cell.state.is_out() && !self.journal.seems_back(key, cell, quiet, self.now)
+    }
+
     /// Whether a payment would be tried there now.
     fn works(&self, channel: &ChannelId, method: Method, purpose: Purpose) -> bool {
         let passage = Passage { method, channel: Some(channel), purpose };
@@ -105,10 +147,8 @@ impl View<'_> {
     /// Whether it is in service, whatever the ladder says.
     fn is_well(&self, channel: &ChannelId, method: Method) -> bool {
         let key = CellKey { channel: channel.clone(), method };
-        let quiet = Duration::from_millis(self.options.degradation.ladder.up_after_ms);
-        let back = |cell| self.journal.seems_back(&key, cell, quiet, self.now);
         self.controls.disabled(channel, method, self.now).is_none()
-            && self.board.cell(&key).is_none_or(|cell| !cell.state.is_out() || back(cell))
+            && self.board.cell(&key).is_none_or(|cell| !self.is_out(&key, cell))
     }
 
     /// What the policy sees. People's levels are none of its business: else it would hold down
@@ -224,12 +264,19 @@ impl Engine {
 
     /// Notes what customers may know, when it has changed.
     pub(crate) fn look_around(&self) {
-        let (methods, level) = self.viewed(|view| {
+        // Held until it is told, so that an older look is not told after a newer one.
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.viewed(|view| {
+            if looked.as_ref().is_some_and(|last| last.is_same(view)) {
+                return None;
+            }
+            *looked = Some(Looked::at(view));
             let everybody = |d: &&Descent| d.reach == Reach::All;
             let ladder = &view.controls.ladder;
             let of_all = ladder.in_force(view.now).filter(everybody).map(|d| d.level).max();
-            (view.sights(), of_all.unwrap_or_default())
+            Some((view.sights(), of_all.unwrap_or_default()))
         });
+        let Some((methods, level)) = seen else { return };
         self.sight.send_if_modified(|last| {
             if last.methods == methods && last.level == level {
                 return false;
@@ -254,18 +301,43 @@ impl Engine {
         };
         let controls = self.controls();
         for (reach, level, why) in wanted {
-            if !is_set(&controls, &reach, level, now) {
+            if !self.is_set(&controls, &reach, level, now) {
                 self.set_level(reach, level, why).await?;
             }
         }
-        for descent in &controls.ladder.descents {
-            let policy = self.policy_level(&descent.reach);
-            if descent.mover == Mover::Policy && policy == Level::Normal {
-                let why = format!("{}: in service again", descent.reach);
-                self.set_level(descent.reach.clone(), Level::Normal, why).await?;
+        for descent in controls.ladder.descents.iter().filter(|d| self.owns(d)) {
+            let reach = &descent.reach;
+            if self.policy_level(reach) == Level::Normal {
+                let why = format!("{reach}: in service again");
+                self.set_level(reach.clone(), Level::Normal, why).await?;
             }
         }
         Ok(())
+    }
+
+    /// Whether the policy's word is in force and will be for a while: this level, or a deeper one
+    /// by the policy of another process.
+    fn is_set(&self, controls: &Controls, reach: &Reach, level: Level, now: Timestamp) -> bool {
+        controls.ladder.descents.iter().any(|d| {
+            let fresh = d.until.since(now) >= POLICY_RENEWS;
+            let deep = d.level == level || (d.level > level && !self.owns(d));
+            d.mover == Mover::Policy && d.reach == *reach && deep && fresh
+        })
+    }
+
+    /// Whether a descent is the word of this process's policy. Another's is left alone: its
+    /// health may see what ours does not, and it ends by itself should that process be gone.
+    fn owns(&self, descent: &Descent) -> bool {
+        let owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        descent.mover == Mover::Policy && owned.contains(&(descent.reach.clone(), descent.since))
+    }
+
+    /// Goes on with the policy's levels as the controls have kept them.
+    pub(crate) fn take_up(&self, controls: &Controls) {
+        *self.ladder.lock().unwrap_or_else(PoisonError::into_inner) = remembered(controls);
+        let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_policy = controls.ladder.descents.iter().filter(|d| d.mover == Mover::Policy);
+        owned.extend(of_policy.map(|d| (d.reach.clone(), d.since)));
     }
 
     fn policy_level(&self, reach: &Reach) -> Level {
@@ -283,6 +355,9 @@ impl Engine {
             false => format!("move {reach} from level {from} to {to}"),
         };
         let line = AuditLine { at: now, by: "policy".to_owned(), action, reason: why.clone() };
+        // Before it is kept: should its effect be unknown, it is ours all the same.
+        let owned = || self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        owned().insert((reach.clone(), now));
         let descent = Descent {
             reach: reach.clone(),
             level: to,
@@ -295,6 +370,7 @@ impl Engine {
             controls.with_ladder(controls.ladder.descend(descent.clone(), now))
         })
         .await?;
+        owned().retain(|(other, since)| *other != reach || *since == now);
         if from != to {
             tracing::warn!(%reach, %from, %to, "the degradation ladder has moved");
             self.moved(from, to);
@@ -345,6 +421,7 @@ impl Engine {
         by: &str,
         reason: &str,
     ) -> Result<Arc<Controls>, EngineError> {
+        self.follow_controls().await?;
         let (controls, now) = (self.controls(), self.now());
         let spoken = |d: &&Descent| d.reach == *reach && d.mover != Mover::Policy;
         let descent = controls.ladder.in_force(now).find(spoken).ok_or(EngineError::NotMoved)?;
@@ -390,6 +467,8 @@ impl Engine {
         by: &str,
         reason: &str,
     ) -> Result<bool, EngineError> {
+        // A pause whose answer was lost, or another process's, is lifted as well.
+        self.follow_controls().await?;
         if self.controls().ladder.paused(purpose, self.now()).is_none() {
             return Ok(false);
         }
@@ -413,14 +492,6 @@ impl Engine {
         }
         Ok(())
     }
-}
-
-/// Whether the policy's word is in force and will be for a while.
-fn is_set(controls: &Controls, reach: &Reach, level: Level, now: Timestamp) -> bool {
-    controls.ladder.descents.iter().any(|d| {
-        let fresh = d.until.since(now) >= POLICY_RENEWS;
-        d.mover == Mover::Policy && d.reach == *reach && d.level == level && fresh
-    })
 }
 
 fn by(mover: &Mover) -> String {

@@ -34,7 +34,7 @@ pub use commands::{EngineError, Fresh, KeyedRequest, NewPayment};
 pub use engine::{Engine, Parts};
 pub use health::{DeclineTurn, Turn};
 pub use ladder::{MethodSight, Offer, Sighted};
-pub use options::{Channel, Degradation, Options};
+pub use options::{Back, Channel, Degradation, Options};
 pub use seam::{Caller, Clock, Entropy, NoMessages, Render};
 pub use trial::{Trial, TrialAnswer, Tried};
 pub use views::{

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ChannelId, Flow, Method, Money, Policy, Purpose, PurposeName};
+use domain::{ChannelId, Flow, Method, Money, Payment, Policy, Purpose, PurposeName};
 use providers::{Capabilities, Unfit};
 use resilience::{Guide, LadderSettings};
 
@@ -41,6 +41,17 @@ pub struct Options {
     pub expiry_range: (Duration, Duration),
     /// What to do when payment cannot be taken.
     pub degradation: Degradation,
+    /// Where customers come back to from a provider's page; nowhere in particular when absent.
+    pub back: Option<Back>,
+}
+
+/// Where a provider sends a customer back to when the payment does not say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Back {
+    /// The payment's own page is this, a slash, and its id.
+    pub pages: String,
+    /// Channels whose settings say where to, so that nothing is said here.
+    pub except: Vec<ChannelId>,
 }
 
 /// How far the ladder goes by itself, and how long orders and paused work are kept.
@@ -98,7 +109,14 @@ impl Options {
             default_expiry: Duration::from_secs(15 * 60),
             expiry_range: (Duration::from_secs(60), Duration::from_secs(24 * 3600)),
             degradation: Degradation::default(),
+            back: None,
         }
+    }
+
+    /// Where the customer of an attempt comes back to, when the payment does not say.
+    pub(crate) fn back_from(&self, payment: &Payment, channel: &ChannelId) -> Option<String> {
+        let back = self.back.as_ref().filter(|back| !back.except.contains(channel))?;
+        (!payment.terms.is_synthetic()).then(|| format!("{}/{}", back.pages, payment.id))
     }
 
     /// Whether payments may be made for this purpose.

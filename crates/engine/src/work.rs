@@ -210,7 +210,11 @@ impl Engine {
     /// The create call of an attempt. One that would show something is given up when its
     /// channel has stopped answering: nobody has seen it, so it may be replaced (rule 4).
     pub(crate) async fn call_create(&self, payment: &Payment, attempt: &Attempt) -> Answer {
-        let op = Operation::Create(order(payment, attempt));
+        let mut order = order(payment, attempt);
+        if order.return_url.is_none() {
+            order.return_url = self.options.load().back_from(payment, &attempt.channel);
+        }
+        let op = Operation::Create(order);
         let key = CellKey { channel: attempt.channel.clone(), method: attempt.method };
         let sent = self.called(&key, self.issuer_of(payment));
         let call = self.parts.caller.call(&attempt.channel, &op, attempt.until);

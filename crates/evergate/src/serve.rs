@@ -14,8 +14,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use providers::Driver;
 use recovery::bank::{Desk, Ledger};
 use server::{
-    ApiKey, ApiKeys, App, Endpoint, Endpoints, NoteDesk, NoteRenderer, Role, Running, Server,
-    ServerOptions, WebhookSecret, WorkersOptions, workers,
+    ApiKey, ApiKeys, App, Endpoint, Endpoints, MessageRenderer, NoteDesk, NoteRenderer, Role,
+    Running, Server, ServerOptions, WebhookSecret, WorkersOptions, workers,
 };
 use store::{SqliteOptions, SqliteStore};
 
@@ -118,7 +118,10 @@ impl Gateway {
             caller: watch(Arc::new(caller)),
             clock: Arc::new(SystemClock),
             entropy: Arc::clone(&entropy) as _,
-            render: Arc::new(NoteRenderer::new(Arc::clone(&notes))),
+            render: Arc::new(NoteRenderer::new(
+                Arc::clone(&notes),
+                MessageRenderer::new(&config.public_url()),
+            )),
             owner: format!("evergate-{}-{}", std::process::id(), crate::clock::random_text::<8>()),
         };
         let engine = Arc::new(Engine::new(parts, loaded.options(), config.health.clone()));
@@ -272,6 +275,8 @@ fn limits(config: &Config) -> ServerOptions {
     let millis = Duration::from_millis;
     ServerOptions {
         bind: set.bind,
+        public_url: Some(config.public_url()),
+        max_streams: set.max_streams,
         metrics_bind: set.metrics_bind,
         max_body_bytes: set.max_body_bytes,
         request_timeout: millis(set.request_timeout_ms),

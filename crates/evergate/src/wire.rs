@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use async_trait::async_trait;
 use domain::{Answer, ChannelId, Operation, Policy, Schedule, Timestamp};
-use engine::{Caller, Channel, Options};
+use engine::{Back, Caller, Channel, Options};
 use incidents::layers::Target;
 use providers::bank::BankSettings;
 use providers::{CallLimits, ChannelSettings, Driver, Provider, SettingError};
@@ -154,6 +154,11 @@ pub fn options(config: &Config, channels: &[Built]) -> Options {
     });
     let mut options = Options::new(channels.collect());
     options.guide = Arc::new(config.guide.clone());
+    let says = config.channels.iter().filter(|(_, settings)| settings.has_return_url());
+    options.back = Some(Back {
+        pages: format!("{}/pay", config.public_url().trim_end_matches('/')),
+        except: says.map(|(id, _)| id.clone()).collect(),
+    });
     let set = &config.policy;
     let seconds = Duration::from_secs;
     options.request_deadline = millis(set.request_deadline_ms, options.request_deadline);

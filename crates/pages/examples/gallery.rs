@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use domain::{Locale, Method};
-use pages::{Charge, Checkout, Choice, Later, Shown, Standing, Transfer};
+use pages::{Back, Charge, Checkout, Choice, Ends, Held, Later, Saying, Shown, Standing, Transfer};
 
 fn main() -> std::io::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "gallery".to_owned());
@@ -18,11 +18,15 @@ fn main() -> std::io::Result<()> {
         let html = pages::page(&view(locale, standing), ".");
         std::fs::write(folder.join(format!("{name}.html")), html)?;
     }
+    for (name, saying) in [("unknown", Saying::Unknown), ("changed", Saying::Changed)] {
+        let html = pages::saying(Locale::Zh, saying, Some("code.html"), ".");
+        std::fs::write(folder.join(format!("{name}.html")), html)?;
+    }
     rooms(folder)
 }
 
 fn states(svg: &str) -> Vec<(&'static str, Locale, Standing<'_>)> {
-    let pay = |shown, method| Standing::Pay { shown, method, seconds_left: 894 };
+    let pay = |shown, method| Standing::Pay { shown, method, ends: Ends::In(894) };
     let code = || Shown::Code { svg, link: Some("https://qr.example/1") };
     let to = Transfer {
         payee: "杭州茶铺有限公司",
@@ -33,24 +37,31 @@ fn states(svg: &str) -> Vec<(&'static str, Locale, Standing<'_>)> {
         until: "2026-11-27 20:00",
         parts: Some(("¥10.00", "¥9.90")),
     };
-    let held =
-        Later::Held { until: "2026-11-25 20:00", link: "https://pay.shop.example/pay/pay_01" };
+    let held = Held { until: "2026-11-25 20:00", link: "https://pay.shop.example/pay/pay_01" };
+    let nothing = |later| Standing::Nothing {
+        charge: Charge::Proven,
+        later: Some(later),
+        staff_asked: Some(false),
+    };
     vec![
         ("choose", Locale::Zh, Standing::Choose),
         ("code", Locale::Zh, pay(code(), Method::WechatPay)),
         ("code-en", Locale::En, pay(code(), Method::WechatPay)),
         ("transfer", Locale::Zh, pay(Shown::Transfer(to), Method::BankTransfer)),
         ("confirming", Locale::En, Standing::Confirming),
-        ("paid", Locale::Zh, Standing::Paid),
+        ("paid", Locale::Zh, Standing::Paid { twice: None }),
+        ("twice", Locale::En, Standing::Paid { twice: Some(Back::Done) }),
+        ("kept", Locale::En, Standing::Kept(held)),
         ("expired", Locale::En, Standing::Expired(Charge::Proven)),
-        ("held", Locale::Zh, Standing::Nothing { later: Some(held), staff_asked: Some(false) }),
+        ("nothing", Locale::En, nothing(Later::Offered)),
+        ("held", Locale::Zh, nothing(Later::Held(held))),
     ]
 }
 
 fn view(locale: Locale, standing: Standing<'_>) -> Checkout<'_> {
     let choice = |method, available| Choice { method, available, chosen: false };
     let choices = match standing {
-        Standing::Choose | Standing::Pay { .. } => vec![
+        Standing::Choose | Standing::Pay { .. } | Standing::Kept(_) => vec![
             choice(Method::WechatPay, true),
             choice(Method::Card, true),
             choice(Method::BankTransfer, true),
@@ -61,8 +72,9 @@ fn view(locale: Locale, standing: Standing<'_>) -> Checkout<'_> {
     let out = (!choices.is_empty()).then_some(Method::Alipay);
     Checkout {
         id: "pay_01",
-        version: 1,
+        seen: 1,
         locale,
+        asked: false,
         payee: "茶铺",
         order: "order-1001",
         subject: "明前龙井 50 g",

@@ -10,10 +10,13 @@ use crate::words::Words;
 pub struct Checkout<'a> {
     /// The payment's id, as in the page's address.
     pub id: &'a str,
-    /// Counts what has changed; the script refreshes when it grows.
-    pub version: u64,
+    /// The attempts so far: a form says how many the customer had seen, so that a second click,
+    /// the back button and another tab wish nothing new.
+    pub seen: usize,
     /// The customer's language.
     pub locale: Locale,
+    /// Whether the address asks for that language; then it is kept in every further address.
+    pub asked: bool,
     /// Who is paid.
     pub payee: &'a str,
     /// The merchant's order number.
@@ -43,17 +46,26 @@ pub enum Standing<'a> {
         shown: Shown<'a>,
         /// By which method.
         method: Method,
-        /// Seconds until it ends.
-        seconds_left: u64,
+        /// How long it can be paid.
+        ends: Ends<'a>,
     },
     /// A call is under way.
     Working,
     /// A charge may have happened.
     Confirming,
     /// Paid.
-    Paid,
+    Paid {
+        /// What becomes of the money of a second payment of the same order, where there was one.
+        twice: Option<Back>,
+    },
     /// Paid, and all of it given back.
     Refunded,
+    /// Paid after the order had ended: the money goes back.
+    Late(Back),
+    /// The feature that it is for is paused.
+    Paused,
+    /// The order is kept, and can be paid now.
+    Kept(Held<'a>),
     /// Refused by the customer's side; [`Checkout::choices`] says what is left.
     Declined(Charge),
     /// Ended by the merchant.
@@ -62,6 +74,8 @@ pub enum Standing<'a> {
     Expired(Charge),
     /// Nothing online takes it.
     Nothing {
+        /// Whether an earlier try may have charged.
+        charge: Charge,
         /// The order is kept, or can be.
         later: Option<Later<'a>>,
         /// Staff can help: whether they were asked already.
@@ -78,18 +92,31 @@ pub enum Charge {
     Doubtful,
 }
 
-/// A kept order.
-#[derive(Clone, Debug)]
+/// How far money is on its way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Back {
+    /// It is being sent.
+    Under,
+    /// The provider has it.
+    Done,
+}
+
+/// Paying later.
+#[derive(Clone, Copy, Debug)]
 pub enum Later<'a> {
-    /// The customer may have it kept.
+    /// The customer may have the order kept.
     Offered,
-    /// It is kept until then, at this address.
-    Held {
-        /// As people read it.
-        until: &'a str,
-        /// The durable link.
-        link: &'a str,
-    },
+    /// It is kept.
+    Held(Held<'a>),
+}
+
+/// A kept order.
+#[derive(Clone, Copy, Debug)]
+pub struct Held<'a> {
+    /// Until when, as people read it.
+    pub until: &'a str,
+    /// The durable link.
+    pub link: &'a str,
 }
 
 /// What the customer acts on.
@@ -113,15 +140,21 @@ pub enum Shown<'a> {
     },
     /// A bank account.
     Transfer(Transfer<'a>),
-    /// The provider's own script or app takes over.
-    Script(Script),
+    /// The wallet's own app takes over: parameters for its script, as JSON.
+    Wallet(&'a str),
+    /// Only a script in the shop's page can show it.
+    Shop,
 }
 
-impl Shown<'_> {
-    /// Whether it ends in minutes, so that a countdown says something.
-    fn is_quick(&self) -> bool {
-        !matches!(self, Shown::Transfer(_))
-    }
+/// How long something can be paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends<'a> {
+    /// Soon enough for a countdown: seconds that are left.
+    In(u64),
+    /// At a time, as people read it.
+    At(&'a str),
+    /// The account says it itself.
+    Stated,
 }
 
 /// A bank account to transfer to; texts as people read them.
@@ -143,15 +176,6 @@ pub struct Transfer<'a> {
     pub parts: Option<(&'a str, &'a str)>,
 }
 
-/// A way to pay that only another program can show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Script {
-    /// Inside the wallet's own app.
-    Wallet,
-    /// In the shop's page.
-    Shop,
-}
-
 /// A way to pay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
@@ -163,7 +187,7 @@ pub struct Choice {
     pub chosen: bool,
 }
 
-/// The whole page. `nonce` is of its Content-Security-Policy; `base` the path before `/pay`.
+/// The whole page. `base` is the path before `/pay`, without a slash at its end.
 pub fn page(view: &Checkout<'_>, base: &str) -> String {
     let words = Words(view.locale);
     render(&Page { view, words, base })
@@ -175,8 +199,27 @@ pub fn panel(view: &Checkout<'_>, base: &str) -> String {
     render(&Panel { view, words, base })
 }
 
+/// A page that says one thing: why there is nothing to pay here, or that a wish was refused.
+/// `link` leads on, where there is a way on.
+pub fn saying(locale: Locale, saying: Saying, link: Option<&str>, base: &str) -> String {
+    render(&SayingPage { words: Words(locale), saying, link, base })
+}
+
+/// Why there is no page of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saying {
+    /// No payment has this address.
+    Unknown,
+    /// The form is not one of ours.
+    Changed,
+    /// Another site sent the form.
+    Foreign,
+    /// Too much is going on, or the books do not answer.
+    Busy,
+}
+
 /// Writing into a text cannot fail.
-fn render(template: &impl Template) -> String {
+pub(crate) fn render(template: &impl Template) -> String {
     template.render().unwrap_or_default()
 }
 
@@ -196,7 +239,35 @@ struct Panel<'a> {
     base: &'a str,
 }
 
+#[derive(Template)]
+#[template(path = "saying.html")]
+struct SayingPage<'a> {
+    words: Words,
+    saying: Saying,
+    link: Option<&'a str>,
+    base: &'a str,
+}
+
 impl Checkout<'_> {
+    /// Tells two states of the page apart, whatever time is left: the script asks for the panel
+    /// again when it has changed. The same in every process of one version.
+    pub fn version(&self) -> String {
+        let mut timeless = self.clone();
+        if let Standing::Pay { ends: Ends::In(seconds), .. } = &mut timeless.standing {
+            *seconds = 0;
+        }
+        format!("{:x}", crate::hash(format!("{timeless:?}").as_bytes()))
+    }
+
+    /// What is added to an address in order to keep the language.
+    fn kept(&self) -> &'static str {
+        match (self.asked, self.locale) {
+            (false, _) => "",
+            (true, Locale::Zh) => "?lang=zh",
+            (true, Locale::En) => "?lang=en",
+        }
+    }
+
     /// The first that works: what the prompt names instead.
     fn instead(&self) -> Option<Method> {
         let other = |c: &&Choice| c.available && Some(c.method) != self.out;
@@ -209,11 +280,31 @@ impl Checkout<'_> {
 
     /// Whether the page changes by itself.
     fn is_live(&self) -> bool {
-        !matches!(self.standing, Standing::Paid | Standing::Refunded)
+        let back_under_way = matches!(
+            self.standing,
+            Standing::Paid { twice: Some(Back::Under) } | Standing::Late(Back::Under)
+        );
+        let sure = matches!(
+            self.standing,
+            Standing::Paid { .. }
+                | Standing::Refunded
+                | Standing::Late(_)
+                | Standing::Cancelled(Charge::Proven)
+                | Standing::Expired(Charge::Proven)
+        );
+        back_under_way || !sure
     }
 
     fn is_choosing(&self) -> bool {
-        matches!(self.standing, Standing::Choose)
+        matches!(self.standing, Standing::Choose | Standing::Kept(_))
+    }
+
+    fn has_choice(&self) -> bool {
+        self.choices.iter().any(|choice| !choice.chosen)
+    }
+
+    fn gone(back: &Back) -> bool {
+        *back == Back::Done
     }
 
     fn sure(charge: &Charge) -> bool {
@@ -228,8 +319,9 @@ mod tests {
     fn view(standing: Standing<'static>) -> Checkout<'static> {
         Checkout {
             id: "pay_01",
-            version: 3,
+            seen: 1,
             locale: Locale::Zh,
+            asked: false,
             payee: "茶铺",
             order: "order-1001",
             subject: "Tea <script>alert(1)</script>",
@@ -263,6 +355,28 @@ mod tests {
     }
 
     #[test]
+    fn the_version_knows_everything_but_the_time_that_is_left() {
+        let pay = |seconds| {
+            let shown = Shown::Link("https://pay.example/1");
+            view(Standing::Pay { shown, method: Method::Alipay, ends: Ends::In(seconds) })
+        };
+        let version = pay(900).version();
+        assert_eq!(version, pay(899).version());
+        let mut out = pay(900);
+        out.out = Some(Method::Alipay);
+        assert_ne!(version, out.version());
+    }
+
+    #[test]
+    fn an_asked_language_is_kept_in_every_address() {
+        let mut view = view(Standing::Choose);
+        view.choices = vec![Choice { method: Method::Card, available: true, chosen: false }];
+        assert!(page(&view, "/x").contains("action=\"/x/pay/pay_01/method\""));
+        view.asked = true;
+        assert!(page(&view, "/x").contains("action=\"/x/pay/pay_01/method?lang=zh\""));
+    }
+
+    #[test]
     fn what_people_typed_stays_text() {
         let html = page(&view(Standing::Choose), "");
         assert!(!html.contains("<script>alert"), "{html}");
@@ -292,7 +406,7 @@ mod tests {
         let svg: &'static str = svg.leak();
         let shown = Shown::Code { svg, link: Some("https://qr.example/1") };
         let html =
-            page(&view(Standing::Pay { shown, method: Method::Alipay, seconds_left: 900 }), "");
+            page(&view(Standing::Pay { shown, method: Method::Alipay, ends: Ends::In(900) }), "");
         let all = html.len() + crate::CHECKOUT_CSS.len() + crate::CHECKOUT_JS.len();
         assert!(all < 50_000, "{all} bytes");
     }

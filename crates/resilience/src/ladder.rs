@@ -151,6 +151,7 @@ impl Rung {
 
     /// The least or greatest of what was wanted throughout the last `span`; `None` while less
     /// than that is known.
+    #[expect(clippy::needless_lifetimes, reason = "without a name it is any lifetime's iterator")]
     fn over<'r>(
         &'r self,
         span: Duration,

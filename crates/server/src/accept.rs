@@ -31,8 +31,8 @@ use tower::ServiceExt;
 use crate::app::{self, App, Shared};
 use crate::idle::Idle;
 use crate::options::ServerOptions;
-use crate::system;
 use crate::workers::WorkersHandle;
+use crate::{status_page, system};
 
 /// The HTTP server.
 #[derive(Debug)]
@@ -66,6 +66,8 @@ impl Server {
         if let Some(handle) = app.metrics.clone() {
             tokio::spawn(system::upkeep(handle, stop.clone()));
         }
+        // A port that was left to the system is known only now.
+        let options = ServerOptions { bind: addr, ..options };
         let (router, shared) = app::build(app, options);
         let door = Door::new(router, Arc::clone(&shared));
         let mut accepting = vec![tokio::spawn(door.accept(listener, stop.clone()))];
@@ -73,6 +75,7 @@ impl Server {
             let door = Door::new(app::metrics_only(&shared), Arc::clone(&shared));
             accepting.push(tokio::spawn(door.accept(listener, stop.clone())));
         }
+        tokio::spawn(status_page::watch(Arc::clone(&shared)));
         tracing::info!(%addr, ?metrics_addr, "listening");
         Ok(Running { addr, metrics_addr, stop, shared, accepting, workers: None })
     }
@@ -106,6 +109,7 @@ impl Running {
             tokio::time::sleep(limits.lame_duck).await;
         }
         self.stop.cancel();
+        self.shared.ending.cancel();
         self.shared.tasks.close();
         let drained = tokio::time::timeout(limits.drain_timeout, async {
             for accepting in self.accepting {

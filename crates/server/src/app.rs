@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{get, post};
 use engine::{Engine, Entropy};
 use incidents::desk::Signals;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -14,6 +14,7 @@ use recovery::bank::Desk;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -26,8 +27,8 @@ use crate::options::ServerOptions;
 use crate::pipeline::{self, Gate};
 use crate::problem::{Problem, kinds};
 use crate::{
-    assist, bank, channels, config_api, docs, ladder, messages, notifications, payments, refunds,
-    route, signals, spec, system,
+    assist, availability, bank, channels, checkout, config_api, docs, ladder, messages,
+    notifications, payments, refunds, route, signals, spec, status_page, system,
 };
 
 /// What the server is built from.
@@ -73,6 +74,13 @@ pub(crate) struct Inner {
     /// Requests under way, which outlive their clients.
     pub(crate) tasks: TaskTracker,
     pub(crate) draining: AtomicBool,
+    /// Ends what would stand open for ever, so that a shutdown is not held up by it.
+    pub(crate) ending: CancellationToken,
+    /// Where customers reach the server, without a slash at its end.
+    pub(crate) public_url: String,
+    pub(crate) checkout: checkout::Desk,
+    pub(crate) availability: availability::Kept,
+    pub(crate) history: status_page::History,
     pub(crate) counted_at: Mutex<Option<Instant>>,
 }
 
@@ -142,6 +150,7 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(notes::api::list))
         .routes(routes!(notes::api::resend))
         .routes(routes!(notifications::receive))
+        .routes(routes!(availability::feed))
         .routes(routes!(system::healthz))
         .routes(routes!(system::readyz))
         .routes(routes!(system::metrics))
@@ -167,6 +176,11 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
         assist: app.assist,
         config: app.config,
         metrics: app.metrics,
+        ending: CancellationToken::new(),
+        public_url: limits.public_url().trim_end_matches('/').to_owned(),
+        checkout: checkout::Desk::new(limits.max_streams),
+        availability: availability::Kept::default(),
+        history: status_page::History::default(),
         gate: Gate::new(limits.max_requests, limits.notification_reserve),
         limits,
         openapi: Arc::new(spec::document(paths)),
@@ -175,6 +189,17 @@ pub(crate) fn build(app: App, limits: ServerOptions) -> (Router, Shared) {
         counted_at: Mutex::new(None),
     });
     let router = router
+        .route("/pay/{id}", get(checkout::page).post(checkout::returned))
+        .route("/pay/{id}/panel", get(checkout::panel))
+        .route("/pay/{id}/events", get(checkout::events))
+        .route("/pay/{id}/method", post(checkout::method))
+        .route("/pay/{id}/later", post(checkout::later))
+        .route("/pay/{id}/assist", post(checkout::assist))
+        .route("/assets/checkout.css", get(checkout::style))
+        .route("/assets/checkout.js", get(checkout::script))
+        .route("/availability.js", get(availability::script))
+        .route("/status", get(status_page::page))
+        .route("/api/v2/{*name}", get(status_page::feed))
         .route("/u/{token}", get(notes::leaving::show).post(notes::leaving::change))
         .route("/openapi.json", get(docs::openapi))
         .route("/docs", get(docs::page))

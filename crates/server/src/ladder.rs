@@ -386,7 +386,7 @@ pub(crate) async fn hold(
     };
     let lasts = for_s.and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs);
     let payment = state.engine.hold(&payment.merchant, id, lasts, by).await?;
-    Ok(Json(seen(&payment, &caller)))
+    Ok(Json(seen(&state, &payment, &caller)))
 }
 
 /// Until when, and why.
@@ -434,7 +434,7 @@ pub(crate) async fn extend(
         let who = (caller.name.as_str(), reason.as_str());
         payment = state.engine.extend_hold(&payment.merchant, id, until, who).await?;
     }
-    Ok(Json(seen(&payment, &caller)))
+    Ok(Json(seen(&state, &payment, &caller)))
 }
 
 fn feature(name: &str) -> Result<Purpose, Problem> {

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::{MerchantId, OrderNo, PaymentId, ProviderOrderNo, Timestamp};
+use domain::{MerchantId, OrderNo, Payment, PaymentId, ProviderOrderNo, Timestamp};
 use serde_json::{Map, Value};
 use store::Filter;
 use utoipa::IntoParams;
@@ -155,7 +155,7 @@ pub(crate) async fn page(state: &Shared, wanted: Wanted) -> Result<PaymentPage, 
         filter.limit = 1;
         let payments = store.list(&filter).await?;
         let fitting = payments.into_iter().filter(|p| p.order == order);
-        let payments = fitting.map(|p| PaymentView::of(&p, Show::NothingPayable)).collect();
+        let payments = fitting.map(|p| listed(state, &p)).collect();
         return Ok(PaymentPage { payments, next_cursor: None });
     }
     let limit = filter.limit;
@@ -165,8 +165,12 @@ pub(crate) async fn page(state: &Shared, wanted: Wanted) -> Result<PaymentPage, 
     payments.truncate(limit);
     let last = payments.last().filter(|_| more);
     let next_cursor = last.map(|p| URL_SAFE_NO_PAD.encode(p.id.uuid().as_bytes()));
-    let payments = payments.iter().map(|p| PaymentView::of(p, Show::NothingPayable)).collect();
+    let payments = payments.iter().map(|p| listed(state, p)).collect();
     Ok(PaymentPage { payments, next_cursor })
+}
+
+fn listed(state: &Shared, payment: &Payment) -> PaymentView {
+    PaymentView::of(payment, Show::NothingPayable, &state.public_url)
 }
 
 /// A cursor right above one payment, or the one that was asked for if that is older.

@@ -11,6 +11,10 @@ use std::time::Duration;
 pub struct ServerOptions {
     /// The address to listen on; port 0 takes a free one.
     pub bind: SocketAddr,
+    /// Where providers and customers reach it; `http://` and the address when absent.
+    pub public_url: Option<String>,
+    /// Open checkout pages that are told of changes at once; further ones ask every few seconds.
+    pub max_streams: usize,
     /// Where `/metrics` is served instead of on `bind`, to keep it from the public.
     pub metrics_bind: Option<SocketAddr>,
     /// The largest body of a request, in bytes.
@@ -47,6 +51,8 @@ impl ServerOptions {
         let secs = Duration::from_secs;
         ServerOptions {
             bind,
+            public_url: None,
+            max_streams: 1024,
             metrics_bind: None,
             max_body_bytes: 256 * 1024,
             request_timeout: secs(30),
@@ -60,5 +66,10 @@ impl ServerOptions {
             lame_duck: Duration::ZERO,
             drain_timeout: secs(20),
         }
+    }
+
+    /// Where providers and customers reach it.
+    pub(crate) fn public_url(&self) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.bind))
     }
 }

@@ -25,9 +25,9 @@ use crate::view::{MethodName, PaymentView, Show, qr_content};
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// The payment as this caller may see it.
-pub(crate) fn seen(payment: &Payment, caller: &Caller) -> PaymentView {
+pub(crate) fn seen(state: &Shared, payment: &Payment, caller: &Caller) -> PaymentView {
     let show = if caller.owns(payment) { Show::Everything } else { Show::NothingPayable };
-    PaymentView::of(payment, show)
+    PaymentView::of(payment, show, &state.public_url)
 }
 
 /// Make a payment.
@@ -62,7 +62,7 @@ pub(crate) async fn create(
     let key = keyed(&headers, &body, &mut mistakes);
     let wish = create::read(&body.object, merchant, mistakes)?;
     let (payment, fresh) = state.engine.create(wish, key).await?;
-    Ok(made(&payment, fresh, seen(&payment, &caller)))
+    Ok(made(&payment, fresh, seen(&state, &payment, &caller)))
 }
 
 /// 201 with the payment's address when it is new, 200 when it was there.
@@ -99,7 +99,7 @@ pub(crate) async fn show(
     IdInPath(id): IdInPath,
 ) -> Result<Json<PaymentView>, Problem> {
     let payment = visible(&state, &caller, id).await?;
-    Ok(Json(seen(&payment, &caller)))
+    Ok(Json(seen(&state, &payment, &caller)))
 }
 
 /// A page of payments.
@@ -208,7 +208,7 @@ pub(crate) async fn cancel(
     Fields::new(&body.object, &[]).end()?;
     let before = own(&state, &caller, id).await?;
     let payment = state.engine.cancel(&before.merchant, id).await?;
-    Ok(Json(seen(&payment, &caller)))
+    Ok(Json(seen(&state, &payment, &caller)))
 }
 
 /// Another try of a payment.
@@ -250,7 +250,7 @@ pub(crate) async fn attempt(
         return Err(Problem::mistakes(vec![Mistake::new("method", rule, fix)]));
     }
     let payment = state.engine.switch(&before.merchant, id, method).await?;
-    Ok(Json(seen(&payment, &caller)))
+    Ok(Json(seen(&state, &payment, &caller)))
 }
 
 /// The code to scan, as a picture.
@@ -278,7 +278,7 @@ pub(crate) async fn qr(
     Ok(([(header::CONTENT_TYPE, "image/svg+xml")], drawn).into_response())
 }
 
-fn draw(content: &str) -> Option<String> {
+pub(crate) fn draw(content: &str) -> Option<String> {
     use qrcode::render::svg;
     let code = qrcode::QrCode::new(content.as_bytes()).ok()?;
     Some(code.render::<svg::Color<'_>>().min_dimensions(240, 240).quiet_zone(true).build())

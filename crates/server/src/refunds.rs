@@ -97,7 +97,7 @@ pub(crate) async fn create(
     let refund = payment.refund(ordinal).map(RefundView::of).ok_or_else(|| {
         Problem::new(&crate::problem::kinds::INTERNAL, "the refund is not in the payment")
     })?;
-    let view = RefundMade { refund, payment: seen(&payment, &caller) };
+    let view = RefundMade { refund, payment: seen(&state, &payment, &caller) };
     Ok(made(&payment, fresh, view))
 }
 
@@ -128,7 +128,7 @@ pub(crate) async fn list(
     IdInPath(id): IdInPath,
 ) -> Result<Json<Refunds>, Problem> {
     let payment = visible(&state, &caller, id).await?;
-    let view = seen(&payment, &caller);
+    let view = seen(&state, &payment, &caller);
     Ok(Json(Refunds {
         refunds: view.refunds,
         refunded_amount: view.refunded_amount,

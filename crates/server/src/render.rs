@@ -9,8 +9,17 @@ use crate::view::{PaymentView, RefundView, Show};
 
 /// Writes what merchants are told: the event's name, its time, and the payment after it,
 /// without contact, token, code, link or client secret.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct MessageRenderer;
+#[derive(Clone, Debug)]
+pub struct MessageRenderer {
+    public_url: String,
+}
+
+impl MessageRenderer {
+    /// For a server that customers reach at `public_url`.
+    pub fn new(public_url: &str) -> MessageRenderer {
+        MessageRenderer { public_url: public_url.trim_end_matches('/').to_owned() }
+    }
+}
 
 #[derive(Serialize)]
 struct Body {
@@ -40,7 +49,10 @@ impl Render for MessageRenderer {
         let body = Body {
             r#type: told.0,
             timestamp: rfc3339(event.at),
-            data: Data { payment: PaymentView::of(payment, Show::NothingPayable), refund },
+            data: Data {
+                payment: PaymentView::of(payment, Show::NothingPayable, &self.public_url),
+                refund,
+            },
         };
         match serde_json::to_string(&body) {
             Ok(body) => Some(body),

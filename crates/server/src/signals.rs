@@ -59,7 +59,7 @@ pub(crate) async fn signals(
     Ok(Json(SignalsView::of(seen, &calendar_of(&state), now)))
 }
 
-fn calendar_of(state: &Shared) -> Calendar {
+pub(crate) fn calendar_of(state: &Shared) -> Calendar {
     let now = state.engine.now();
     if let Some(signals) = &state.signals {
         return signals.calendar(now);

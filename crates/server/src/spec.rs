@@ -24,6 +24,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         (name = "ladder", description = "How far customers are led from the ordinary way to pay, and what is paused"),
         (name = "routing", description = "Where a payment would go, and why"),
         (name = "bank", description = "Bank transfers: statements, suspense, payouts"),
+        (name = "availability", description = "For shops' own pages: which ways to pay work"),
         (name = "assist", description = "The VIP desk: staff help with single payments"),
         (name = "messages", description = "Webhooks to merchants"),
         (name = "notes", description = "Notes to customers"),

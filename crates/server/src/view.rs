@@ -11,6 +11,7 @@ use domain::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::checkout::checkout_url;
 use crate::notice;
 use crate::route::{ConsideredView, RuleView};
 use crate::time::rfc3339;
@@ -75,6 +76,10 @@ pub struct PaymentView {
     /// The kind of screen.
     #[schema(value_type = DeviceName)]
     pub device: Device,
+    /// The customer's page for this payment, by which it can be paid and followed for as long as
+    /// it lives. Whoever has the link can open it; `null` for synthetic payments.
+    #[schema(example = "https://pay.example/pay/pay_01KB0C5J4ZVXQ6E9T3M8N2R7SD")]
+    pub checkout_url: Option<String>,
     /// What the customer needs in order to pay, while there is something to pay. Not in lists
     /// and webhooks.
     pub presentation: Option<PresentationView>,
@@ -325,8 +330,8 @@ pub struct RefundView {
 }
 
 impl PaymentView {
-    /// The payment as `show` allows.
-    pub(crate) fn of(payment: &Payment, show: Show) -> PaymentView {
+    /// The payment as `show` allows, at a server that customers reach at `public_url`.
+    pub(crate) fn of(payment: &Payment, show: Show, public_url: &str) -> PaymentView {
         let counting = counting(payment);
         let terms = &payment.terms;
         let (refunded_amount, refundable_amount) = refunded(payment);
@@ -348,6 +353,7 @@ impl PaymentView {
             issuer: terms.issuer.clone(),
             locale: terms.locale,
             device: terms.device,
+            checkout_url: (!terms.is_synthetic()).then(|| checkout_url(public_url, payment.id)),
             presentation: (show == Show::Everything).then(|| presentation(payment)).flatten(),
             notice: notice::of(payment),
             paid_at: paid_at(payment),

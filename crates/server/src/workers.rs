@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Engine, Entropy};
+use engine::{Engine, EngineError, Entropy};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -148,16 +148,12 @@ async fn health(engine: Arc<Engine>, stop: CancellationToken, beat: Duration) {
 /// How often the ladder is minded.
 const LADDER_BEAT: Duration = Duration::from_millis(250);
 
-/// Moves the ladder with health, holds orders and reminds customers. When the store does not
-/// answer, payments go on with the last known levels.
+/// Learns what others have set, moves the ladder with health, holds orders and reminds customers.
+/// When the store does not answer, payments go on with the last known levels.
 async fn ladder(engine: Arc<Engine>, stop: CancellationToken) {
     let mut backoff = Backoff::default();
     while !stop.is_cancelled() {
-        let minded = match engine.mind_ladder().await {
-            Ok(()) => engine.go_round().await,
-            failed => failed,
-        };
-        match minded {
+        match mind(&engine).await {
             Ok(()) => {
                 backoff.reset();
                 wait(&stop, LADDER_BEAT).await;
@@ -169,6 +165,12 @@ async fn ladder(engine: Arc<Engine>, stop: CancellationToken) {
             }
         }
     }
+}
+
+async fn mind(engine: &Engine) -> Result<(), EngineError> {
+    engine.follow_controls().await?;
+    engine.mind_ladder().await?;
+    engine.go_round().await
 }
 
 /// Releases paused payments whose feature goes on, as fast as they may go.

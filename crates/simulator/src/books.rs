@@ -189,6 +189,7 @@ impl World {
             self.heard_back = None;
         }
         self.spoil(idx, &mut change);
+        self.check_keeping(idx, &change);
         self.check_claim_and_version(idx, &change);
         self.write(idx, change);
         Commit::Done
@@ -209,7 +210,7 @@ impl World {
             let taken = slot.rows.iter().find(same).filter(|_| unique);
             return taken.map(|r| Conflict::OrderTaken(r.payment.id));
         };
-        if self.has(Plant::FencesIgnored) {
+        if self.has(Plant::FencesIgnored) || self.is_unguarded(change) {
             return None;
         }
         match &change.claim {

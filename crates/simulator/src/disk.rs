@@ -133,8 +133,9 @@ impl Store for Disk {
         Ok(world.slots[world.ctx.idx].records.iter().find(|r| r.key == key).cloned())
     }
 
-    async fn list(&self, _: &Filter) -> Result<Vec<Payment>, StoreError> {
-        Err(unused())
+    async fn list(&self, filter: &Filter) -> Result<Vec<Payment>, StoreError> {
+        self.read().await?;
+        Ok(self.shared.world().list(filter))
     }
 
     async fn queue(
@@ -143,12 +144,7 @@ impl Store for Disk {
         limit: usize,
     ) -> Result<Vec<PaymentId>, StoreError> {
         self.read().await?;
-        let world = self.shared.world();
-        let rows = world.slots.iter().flat_map(|slot| &slot.rows).map(|row| &row.payment);
-        let meant = rows.filter(|p| !except.contains(&p.terms.purpose));
-        let mut queued: Vec<_> = meant.filter_map(|p| Some((p.queued_from()?, p.id))).collect();
-        queued.sort_unstable();
-        Ok(queued.into_iter().map(|(_, id)| id).take(limit).collect())
+        Ok(self.shared.world().queue(self.proc, except, limit))
     }
 
     async fn count_by_status(&self) -> Result<Vec<(Status, u64)>, StoreError> {
@@ -215,11 +211,21 @@ impl Store for Disk {
     }
 
     async fn controls(&self) -> Result<Controls, StoreError> {
-        Ok(Controls::default())
+        self.read().await?;
+        Ok(self.shared.world().read_controls(self.proc))
     }
 
-    async fn set_controls(&self, _: &Controls, _: AuditLine) -> Result<bool, StoreError> {
-        Err(unused())
+    async fn set_controls(&self, next: &Controls, _: AuditLine) -> Result<bool, StoreError> {
+        self.point(Point::BeforeCommit).await;
+        let (answer, at) = self.shared.world().set_controls(next);
+        if let Some(at) = at {
+            Wait::new(&self.shared, at).await;
+        }
+        self.point(Point::AfterCommit).await;
+        if answer == Ok(true) {
+            self.shared.world().learns(self.proc, next);
+        }
+        answer
     }
 
     async fn note(&self, _: AuditLine) -> Result<(), StoreError> {

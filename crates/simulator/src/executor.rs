@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use domain::Timestamp;
 
-use crate::world::{Ctx, Event, Kind, Leaf, Shared, TaskId};
+use crate::world::{Ctx, Event, Leaf, Shared, TaskId};
 
 /// What a task is made of.
 pub(crate) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -138,7 +138,7 @@ impl Executor {
         } else {
             let world = self.shared.world();
             task.blocked = !world.timed_wait;
-            if task.ctx.kind == Kind::Desk {
+            if task.ctx.kind.wanders() {
                 // It goes on with the payment that it has come to.
                 task.ctx.idx = world.ctx.idx;
             }

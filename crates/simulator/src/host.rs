@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::faults::SKEW_S;
 use crate::paths::Path;
+use crate::siege::{Duty, Staff};
 use crate::stream::Purpose;
 use crate::world::{Event, Leaf, Shared, Spawn, World};
 
@@ -73,11 +74,20 @@ pub(crate) struct Proc {
     pub(crate) still_until: Option<Timestamp>,
     /// How far its clock is off, in microseconds.
     pub(crate) skew: Arc<AtomicI64>,
+    /// It has loaded what it must know before its first command.
+    pub(crate) open: bool,
+    /// What it knows of a siege.
+    pub(crate) staff: Staff,
 }
 
 impl Proc {
     pub(crate) fn serves(&self) -> bool {
         self.alive && self.still_until.is_none()
+    }
+
+    /// Whether it takes commands and work.
+    pub(crate) fn takes(&self) -> bool {
+        self.serves() && self.open
     }
 
     pub(crate) fn skew_us(&self) -> i64 {
@@ -89,10 +99,14 @@ impl World {
     /// Starts a process on the same store.
     pub(crate) fn start_proc(&mut self) {
         let skew = Arc::new(AtomicI64::new(0));
-        self.procs.push(Proc { alive: true, still_until: None, skew });
+        let (open, staff) = (self.siege.is_none(), Staff::default());
+        self.procs.push(Proc { alive: true, still_until: None, skew, open, staff });
         let proc = self.procs.len() - 1;
         self.tell(|| format!("process {proc} starts"));
         self.spawns.push(Spawn::Boot(proc));
+        if !open {
+            self.spawns.push(Spawn::Duty { proc, duty: Duty::Load });
+        }
     }
 
     /// Starts a process if too few serve.
@@ -105,9 +119,9 @@ impl World {
 
     /// A process that serves, if there is one.
     pub(crate) fn pick_proc(&mut self) -> Option<usize> {
-        let serving = self.procs.iter().filter(|p| p.serves()).count();
+        let serving = self.procs.iter().filter(|p| p.takes()).count();
         let nth = if serving > 1 { self.balance.below(serving as u32) as usize } else { 0 };
-        let mut serving = self.procs.iter().enumerate().filter(|(_, p)| p.serves());
+        let mut serving = self.procs.iter().enumerate().filter(|(_, p)| p.takes());
         serving.nth(nth).map(|(proc, _)| proc)
     }
 
@@ -170,6 +184,7 @@ impl World {
         let limit = SKEW_S * 1_000_000;
         let skew = self.slots[idx].dice(Purpose::Host).between(-limit, limit);
         self.procs[proc].skew.store(skew, Ordering::Relaxed);
+        self.clock_jumped(proc);
         self.tell(|| format!("process {proc}'s clock jumps to {} ms off", skew / 1_000));
     }
 }

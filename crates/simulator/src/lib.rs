@@ -10,6 +10,10 @@
 //! [`recovery::bank::Ledger`] answers for it from the statements of an account, with clerks who
 //! place what names nothing and send back what is too much.
 //!
+//! Some seeds are sieges: operators pause features and move the degradation ladder, renewals and
+//! top-ups are kept and released, orders are held and their customers come back. The controls are
+//! durable there, and each process runs the loops that the server's workers run.
+//!
 //! A seed replays exactly. A violation shrinks: payments, kinds of faults, single faults and
 //! single acts are left out as long as the same rule breaks.
 //!
@@ -23,6 +27,7 @@ mod disk;
 mod executor;
 mod faults;
 mod host;
+mod kept;
 mod mail;
 mod paths;
 mod plant;
@@ -31,6 +36,7 @@ mod report;
 pub mod rescue;
 mod script;
 mod shrink;
+mod siege;
 mod sim;
 mod spoil;
 mod stream;

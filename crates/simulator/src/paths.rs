@@ -212,6 +212,58 @@ paths! {
     LedgerUnheard = "ledger_answer_lost";
     /// A customer transferred to an account of its payment's own.
     TransferToOwnAccount = "transfer_to_a_virtual_account";
+    /// A payment was kept because its feature is paused.
+    Kept = "kept_while_paused";
+    /// It was paused again after its release.
+    KeptAgain = "kept_again_after_release";
+    /// A released payment's intent was durable with its release.
+    ReleasedAndSent = "released_and_sent";
+    /// A released payment waits for its customer.
+    ReleasedToCustomer = "released_to_its_customer";
+    /// A pause ended by itself, and what it had kept went on.
+    PauseLapsed = "pause_ended_by_itself";
+    /// A pause came between an intent and its call.
+    CallStoppedByPause = "call_stopped_by_a_pause";
+    /// A process made a call while another knew of a pause.
+    PauseNotHeardOf = "pause_not_heard_of_by_another_process";
+    /// A customer's approval was not taken while its feature was paused.
+    ApprovalPaused = "approval_left_while_paused";
+    /// A payment was cancelled while it was paused.
+    CancelledWhilePaused = "cancelled_while_paused";
+    /// A payment came to its end while it was paused.
+    ExpiredWhilePaused = "expired_while_paused";
+    /// A subscription lives on although its renewal is paused.
+    GraceExtended = "grace_extended";
+    /// A feature was resumed twice.
+    ResumedTwice = "resumed_twice";
+    /// The effect of a change of the controls was not known.
+    ControlsUnknown = "controls_change_unknown";
+    /// It took place after its caller had given up on it.
+    ControlsLandedLate = "controls_change_landed_late";
+    /// Two changed the controls at once.
+    ControlsRaced = "controls_changed_by_two";
+    /// An order was held because nothing took it.
+    HeldByLadder = "held_by_the_ladder";
+    /// A person wanted an order held.
+    HeldByPeople = "held_by_people";
+    /// An order was not held, or not for longer.
+    HoldRefused = "hold_refused";
+    /// A hold was extended.
+    HoldExtended = "hold_extended";
+    /// A held order was paid.
+    HoldPaid = "held_order_paid";
+    /// A held order was cancelled.
+    HoldCancelled = "held_order_cancelled";
+    /// A held order expired.
+    HoldExpired = "held_order_expired";
+    /// A held order was paid twice, and one went back.
+    HeldPaidTwice = "held_order_paid_twice";
+    /// A success came after a hold's end, and went back.
+    LateAfterHold = "late_success_after_hold";
+    /// The customer of a held order was told that it can be paid.
+    RecoveryTold = "held_order_recovery_told";
+    /// The customer of a held order was told that it ends soon.
+    ExpiryTold = "held_order_expiry_told";
     /// Staff recorded a transfer, and the statement showed it later.
     TransferRecorded = "transfer_recorded_then_shown";
 }

@@ -46,6 +46,18 @@ pub enum Plant {
     LeftOverKept,
     /// One person alone may send money.
     OnePersonEnough,
+    /// A process that starts, or reads the controls, does not take the pauses in.
+    GatesNotLoaded,
+    /// A pause is not asked about again before the call.
+    GateNotAskedAgain,
+    /// Releases are not guarded by the payment's version.
+    ReleaseUnguarded,
+    /// All that was paused is released at once.
+    ReleasedAtOnce,
+    /// A hold's end is told again.
+    HoldEndedTwice,
+    /// A late success is honoured although the hold had ended.
+    LateHoldHonoured,
 }
 
 impl Plant {
@@ -71,5 +83,11 @@ impl Plant {
         (Plant::EntryForgotten, 16),
         (Plant::LeftOverKept, 2),
         (Plant::OnePersonEnough, 12),
+        (Plant::GatesNotLoaded, 9),
+        (Plant::GateNotAskedAgain, 9),
+        (Plant::ReleaseUnguarded, 9),
+        (Plant::ReleasedAtOnce, 9),
+        (Plant::HoldEndedTwice, 10),
+        (Plant::LateHoldHonoured, 10),
     ];
 }

@@ -15,6 +15,7 @@ use engine::{EngineError, Fresh, KeyedRequest, NewPayment};
 use crate::faults::Fault;
 use crate::paths::Path;
 use crate::provider::{House, State};
+use crate::siege::{Holder, Wanted};
 use crate::stream::Purpose;
 use crate::world::{ARRIVALS_S, Event, Spawn, World};
 
@@ -34,6 +35,12 @@ pub(crate) enum Does {
     Cancel,
     /// Send the customer to another method.
     Switch(Option<Method>),
+    /// Keep the order to be paid later, for so long or for as long as is usual.
+    Hold { lasts_s: Option<u64>, by: Holder },
+    /// Keep it for longer, from now.
+    Extend { longer_s: u64 },
+    /// The customer of a kept order comes back and wants to pay by this.
+    Return(Option<Method>),
     /// Give a part back (in tenths; 10 is all that is left), under a key of its own.
     Refund { tenths: u32, key: Option<u16> },
 }
@@ -56,6 +63,8 @@ impl Body {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Client {
     pub(crate) money: i64,
+    /// What a siege's merchant asks for besides.
+    wanted: Wanted,
     methods: Vec<Method>,
     token: bool,
     expires_in_s: Option<u64>,
@@ -108,6 +117,8 @@ impl World {
         let (token, methods) = if alike { (false, vec![Method::Alipay]) } else { (token, methods) };
         let methods = if self.run.is_bazaar() { self.bazaar_methods(idx) } else { methods };
         let methods = self.town_methods(idx).unwrap_or(methods);
+        let (wanted, methods, token) =
+            self.siege_wish(idx).unwrap_or((Wanted::default(), methods, token));
         let dice = self.slots[idx].dice(Purpose::Merchant);
         let expires_in_s = match dice.below(10) {
             0 => Some(60),
@@ -157,7 +168,12 @@ impl World {
             _ => Manner::WalksAway,
         };
         self.slots[idx].client =
-            Client { money, methods, token, expires_in_s, manner, ..Client::default() };
+            Client { money, wanted, methods, token, expires_in_s, manner, ..Client::default() };
+        if let Some((lives, more)) = self.siege_acts(idx, at) {
+            let client = &mut self.slots[idx].client;
+            client.expires_in_s = client.expires_in_s.filter(|_| lives.is_none()).or(lives);
+            acts.extend(more);
+        }
         for (ms, does) in acts {
             self.plan_act(idx, ms, does);
         }
@@ -214,7 +230,7 @@ impl World {
         }
     }
 
-    fn retry_act(&mut self, idx: usize, act: u16, ms: i64) {
+    pub(crate) fn retry_act(&mut self, idx: usize, act: u16, ms: i64) {
         let known = &mut self.slots[idx].acts[usize::from(act)];
         known.tries += 1;
         let create = matches!(known.does, Does::Create { .. });
@@ -234,7 +250,7 @@ impl World {
             money: Money::new(minor, Currency::CNY).ok()?,
             terms: Terms {
                 methods: client.methods.clone(),
-                purpose: Aim::Checkout,
+                purpose: client.wanted.aim,
                 tier: Tier::Standard,
                 subject: String::new(),
                 issuer: self.issuer(idx).map(|issuer| format!("bank-{issuer}")),
@@ -248,9 +264,9 @@ impl World {
                 token: client.token.then(|| "card".to_owned()),
                 metadata: BTreeMap::new(),
                 pinned: None,
-                due_at: None,
-                lapses_at: None,
-                no_hold: false,
+                due_at: client.wanted.due_at,
+                lapses_at: client.wanted.lapses_at,
+                no_hold: client.wanted.no_hold,
             },
             expires_in: client.expires_in_s.map(Duration::from_secs),
         })
@@ -519,6 +535,10 @@ impl World {
 }
 
 impl Client {
+    pub(crate) fn aim_and_methods(&self) -> (Aim, Vec<Method>) {
+        (self.wanted.aim, self.methods.clone())
+    }
+
     fn money_of(&self, body: Body) -> i64 {
         self.money + i64::from(body == Body::OtherAmount)
     }

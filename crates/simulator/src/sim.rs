@@ -17,6 +17,7 @@ use crate::plant::Plant;
 use crate::report::Counts;
 use crate::rescue::{Rescue, Tally};
 use crate::script::Does;
+use crate::siege::Duty;
 use crate::town::Town;
 use crate::wire::Wire;
 use crate::world::{
@@ -140,6 +141,9 @@ impl Sim {
             Event::Transfer(plan) => world().transfer(plan),
             Event::BankLand(landing) => world().bank_land(landing),
             Event::Tell | Event::Statement | Event::Clerks => world().errand(event),
+            Event::Operator(command) => world().operator(command),
+            Event::ControlsLand(landing) => world().controls_land(landing),
+            Event::Beat(proc, looks) => world().beat(at(proc), looks),
             Event::StopFaults => world().stop_faults(),
         }
     }
@@ -225,6 +229,23 @@ impl Sim {
                 let job = crate::town::job(Arc::clone(&self.shared), desk, errand);
                 self.executor.start(job, ctx(proc, 0, Kind::Desk));
             }
+            Spawn::Duty { proc, duty } => {
+                let Some(engine) = self.engine(proc) else { return };
+                let kind = match duty {
+                    Duty::Command(command) => Kind::Operator(command),
+                    Duty::Load | Duty::Mind | Duty::Look => Kind::Turn,
+                };
+                let job = crate::siege::job(Arc::clone(&self.shared), engine, proc, duty);
+                self.executor.start(job, ctx(proc, 0, kind));
+            }
+            Spawn::Release { proc, payment } => {
+                let Some(engine) = self.engine(proc) else { return };
+                let job = Box::pin(async move {
+                    // What was not released stays in the queue.
+                    let _ = engine.release_paused(payment).await;
+                });
+                self.executor.start(job, ctx(proc, place_of(payment), Kind::Release));
+            }
             Spawn::Claim { proc } => {
                 let Some(engine) = self.engine(proc) else { return };
                 let shared = Arc::clone(&self.shared);
@@ -253,8 +274,17 @@ impl Sim {
         let mut world = self.shared.world();
         match *spawn {
             Spawn::Boot(_) => true,
-            Spawn::Claim { proc } | Spawn::Perform { proc, .. } | Spawn::Desk { proc, .. } => {
-                world.procs[proc].serves()
+            Spawn::Claim { proc }
+            | Spawn::Perform { proc, .. }
+            | Spawn::Desk { proc, .. }
+            | Spawn::Release { proc, .. } => world.procs[proc].serves(),
+            Spawn::Duty { proc, duty } => {
+                let serves = world.procs[proc].serves();
+                match duty {
+                    Duty::Command(command) if !serves => world.commanded(command, None),
+                    _ => {}
+                }
+                serves
             }
             Spawn::Act { proc, idx, act } => {
                 let serves = world.procs[proc].serves();
@@ -326,6 +356,14 @@ impl Sim {
                     shared.world().created(idx, act, result);
                 })
             }
+            Does::Hold { .. } | Does::Extend { .. } => {
+                let id = known?;
+                drop(world);
+                Box::pin(async move {
+                    let result = crate::siege::keep(&engine, &merchant, id, does).await;
+                    shared.world().held(idx, act, result);
+                })
+            }
             Does::Cancel => {
                 let id = known?;
                 drop(world);
@@ -334,7 +372,7 @@ impl Sim {
                     shared.world().cancelled(idx, act, result);
                 })
             }
-            Does::Switch(method) => {
+            Does::Switch(method) | Does::Return(method) => {
                 let id = known?;
                 drop(world);
                 Box::pin(async move {
@@ -377,7 +415,13 @@ impl Sim {
                 Kind::Desk if world.town.as_ref().is_some_and(Town::has_news) => {
                     world.reach(Path::DeskDiedUntold);
                 }
-                Kind::Idle | Kind::Claim | Kind::Perform | Kind::Desk => {}
+                Kind::Operator(command) => world.commanded(command, None),
+                Kind::Idle
+                | Kind::Claim
+                | Kind::Perform
+                | Kind::Desk
+                | Kind::Turn
+                | Kind::Release => {}
             }
         }
         let procs = &world.procs;
@@ -446,8 +490,11 @@ impl World {
         self.faults_on = false;
         self.channels.iter_mut().for_each(|c| c.outage = None);
         self.sick.clear();
-        self.procs.iter().filter(|p| p.alive).for_each(|p| {
-            p.skew.store(0, std::sync::atomic::Ordering::Relaxed);
-        });
+        for proc in 0..self.procs.len() {
+            if self.procs[proc].alive {
+                self.procs[proc].skew.store(0, std::sync::atomic::Ordering::Relaxed);
+                self.clock_jumped(proc);
+            }
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! How each planted bug shows in the world.
 
 use domain::{
-    Answer, AttemptState, CloseState, CloseWhy, Flow, Operation, OrderState, Outcome, PaymentState,
-    ProviderOrderNo, RefundOrder, RefundProgress, RefundReason,
+    Answer, Attempt, AttemptState, CloseState, CloseWhy, Event, EventKind, Flow, Operation,
+    OrderState, Outcome, PaymentState, ProviderOrderNo, RefundOrder, RefundProgress, RefundReason,
 };
 use store::{BankChange, BankRecord, Change, PayoutState};
 
@@ -13,6 +13,7 @@ impl World {
     /// A change as an engine with the bug would have made it.
     pub(crate) fn spoil_with(&mut self, plant: Plant, idx: usize, change: &mut Change) {
         let now = self.now;
+        let releases = is_release(change);
         let payment = &mut change.payment;
         match plant {
             Plant::SecondSuccessKept => {
@@ -32,8 +33,40 @@ impl World {
                     payment.state = PaymentState::Expired { at: now };
                 }
             }
+            Plant::GateNotAskedAgain => {
+                let proc = self.ctx.proc;
+                let paused = |a: &&Attempt| matches!(&a.state, AttemptState::Failed { fault, .. } if fault.code == "paused");
+                if let Some(attempt) = payment.attempts.last().filter(paused) {
+                    self.check_charge(proc, &attempt.number);
+                }
+            }
+            Plant::ReleaseUnguarded if releases => {
+                let version = self.slots[idx].row(payment.id).map_or(0, |r| r.payment.version);
+                (change.expected_version, payment.version) = (version, version + 1);
+            }
+            Plant::HoldEndedTwice => {
+                let row = self.slots[idx].row(payment.id);
+                let ended = row.and_then(|r| r.payment.hold.as_ref()).and_then(|h| h.ended);
+                if let Some(end) = ended {
+                    payment.events += 1;
+                    let kind = EventKind::HoldReleased { end };
+                    change.events.push(Event { seq: payment.events, at: now, kind });
+                }
+            }
+            Plant::LateHoldHonoured => {
+                let held = payment.hold.is_some();
+                let late = payment.refunds.pop_if(|r| held && r.reason == RefundReason::Late);
+                if let Some(late) = late {
+                    payment.state = PaymentState::Paid { ordinal: late.attempt, at: now };
+                }
+            }
             _ => {}
         }
+    }
+
+    /// Whether a release that meets a newer version takes place all the same.
+    pub(crate) fn is_unguarded(&self, change: &Change) -> bool {
+        self.has(Plant::ReleaseUnguarded) && is_release(change)
     }
 
     /// A change of the bank's books as a ledger with the bug would have made it.
@@ -131,4 +164,8 @@ impl World {
         }
         refund.number.clone()
     }
+}
+
+fn is_release(change: &Change) -> bool {
+    change.events.iter().any(|event| event.kind == EventKind::WorkReleased)
 }

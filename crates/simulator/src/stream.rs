@@ -30,6 +30,8 @@ pub(crate) enum Purpose {
     Balance,
     /// A bank, its customers and its clerks.
     Bank,
+    /// A siege, its operators and customers.
+    Siege,
 }
 
 /// A stream of random numbers.

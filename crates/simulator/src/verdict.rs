@@ -14,6 +14,7 @@ impl World {
             let orders = std::mem::take(&mut self.slots[idx].orders);
             for row in &rows {
                 self.check_ended_well(idx, &row.payment);
+                self.check_kept_ended(idx, &row.payment);
                 self.check_successes(idx, &row.payment, &orders);
                 self.check_refunds(idx, &row.payment, &orders);
             }

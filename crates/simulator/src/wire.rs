@@ -54,6 +54,11 @@ const BAZAAR_NAMES: [(&str, House); 4] = [
     ("paypal-spare", House::Paypal),
 ];
 
+/// What a siege has besides: approvals that are not taken while they are paused, and orders that
+/// nobody can close.
+const SIEGE_NAMES: [(&str, House); 2] =
+    [("paypal-main", House::Paypal), ("unionpay-main", House::UnionPay)];
+
 /// What a town has besides.
 const TOWN_NAMES: [(&str, House); 1] = [(crate::bank::NAME, House::Bank)];
 
@@ -62,6 +67,7 @@ pub(crate) fn channels(run: &Run) -> Vec<Channel> {
     let more: &[_] = match (run.is_bazaar(), run.is_town()) {
         (true, _) => &BAZAAR_NAMES,
         (_, true) => &TOWN_NAMES,
+        _ if run.is_siege() => &SIEGE_NAMES,
         _ => &[],
     };
     let make = |(name, house): &(&str, House)| {
@@ -79,7 +85,9 @@ pub(crate) fn options(run: &Run) -> engine::Options {
         call_timeout: Duration::from_secs(4),
         max_per_second: None,
     });
-    engine::Options::new(channels.collect())
+    let mut options = engine::Options::new(channels.collect());
+    crate::siege::set(run, &mut options);
+    options
 }
 
 fn capabilities(house: House) -> Capabilities {
@@ -150,6 +158,7 @@ pub(crate) struct Wire {
 #[async_trait]
 impl Caller for Wire {
     async fn call(&self, channel: &ChannelId, op: &Operation, until: Timestamp) -> Answer {
+        self.shared.world().check_gate(self.proc, op);
         let wait = self.shared.world().point(self.proc, Point::BeforeCall);
         if let Some(until) = wait {
             Wait::new(&self.shared, until).await;

@@ -5,7 +5,7 @@
 //! across an await.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,11 +16,13 @@ use store::Claim;
 use crate::books::Slot;
 use crate::faults::{Fault, Weather};
 use crate::host::{Point, Proc};
+use crate::kept::Tally;
 use crate::mail::Letter;
 use crate::paths::Path;
 use crate::plant::Plant;
 use crate::report::Counts;
-use crate::rescue::{Rescue, Tally};
+use crate::rescue::{Rescue, Tally as Rescued};
+use crate::siege::{Duty, Siege};
 use crate::stream::{Purpose, Stream};
 use crate::town::{Errand, Town};
 use crate::wire::{Channel, Flight};
@@ -47,6 +49,9 @@ const BAZAAR_EVERY: u64 = 8;
 /// Of so many seeds, these are towns: customers may pay by bank transfer, and the real ledger
 /// answers for it. No older seed with a name is one.
 const TOWNS: (u64, [u64; 2]) = (16, [4, 7]);
+/// Of so many seeds, these are sieges: features are paused and orders held. No older seed with a
+/// name is one.
+const SIEGES: (u64, [u64; 2]) = (16, [3, 13]);
 /// How many times as many payments a crowd has.
 const CROWD: usize = 10;
 /// How often a process looks at health while nothing is slow.
@@ -91,6 +96,11 @@ impl Run {
     /// Whether this seed is a town.
     pub(crate) fn is_town(&self) -> bool {
         self.rescue.is_none() && TOWNS.1.contains(&(self.seed % TOWNS.0))
+    }
+
+    /// Whether this seed is a siege.
+    pub(crate) fn is_siege(&self) -> bool {
+        self.rescue.is_none() && SIEGES.1.contains(&(self.seed % SIEGES.0))
     }
 
     /// How many payments there are in all.
@@ -145,6 +155,19 @@ pub(crate) enum Kind {
     Perform,
     /// Something at the bank's desk; it turns from payment to payment.
     Desk,
+    /// An operator's command.
+    Operator(u32),
+    /// A turn of a loop, which turns from payment to payment as well.
+    Turn,
+    /// The release of a paused payment.
+    Release,
+}
+
+impl Kind {
+    /// Whether it comes from one payment to the next.
+    pub(crate) fn wanders(self) -> bool {
+        matches!(self, Kind::Desk | Kind::Operator(_) | Kind::Turn)
+    }
 }
 
 /// Who is being polled.
@@ -197,6 +220,12 @@ pub(crate) enum Event {
     Statement,
     /// Clerks do what lies on their desks.
     Clerks,
+    /// An operator gives a command.
+    Operator(u32),
+    /// A change of the controls takes effect after its caller has given up.
+    ControlsLand(u32),
+    /// A loop of a process takes a turn: the one that releases, or the one that minds the ladder.
+    Beat(u16, bool),
     /// Faults stop.
     StopFaults,
 }
@@ -217,6 +246,8 @@ pub(crate) enum Spawn {
     Claim { proc: usize },
     Perform { proc: usize, claim: Claim },
     Desk { proc: usize, errand: Errand },
+    Duty { proc: usize, duty: Duty },
+    Release { proc: usize, payment: PaymentId },
 }
 
 /// Everybody's state.
@@ -251,7 +282,7 @@ pub(crate) struct World {
     /// What each task did last, by its place.
     pub(crate) leaves: Vec<Leaf>,
     pub(crate) counts: Counts,
-    pub(crate) rescued: Tally,
+    pub(crate) rescued: Rescued,
     pub(crate) fired: Vec<(usize, u32, Fault)>,
     pub(crate) acted: Vec<(usize, u32)>,
     pub(crate) trace: Vec<String>,
@@ -263,6 +294,10 @@ pub(crate) struct World {
     pub(crate) heard_back: Option<(TaskId, usize, usize)>,
     /// The bank, where there is one.
     pub(crate) town: Option<Town>,
+    /// What is paused and who says so, where anything is.
+    pub(crate) siege: Option<Siege>,
+    /// What was kept of each payment that was paused or held.
+    pub(crate) tallies: HashMap<PaymentId, Tally>,
 }
 
 /// What a task did last; tells where a crash struck.
@@ -327,6 +362,9 @@ impl World {
         if run.is_town() && run.seed / TOWNS.0 % 3 == 2 {
             weather = Weather::draw_storm(&mut Stream::new(run.seed, Purpose::Weather, 2));
         }
+        if run.is_siege() && run.seed / SIEGES.0 % 3 == 2 {
+            weather = Weather::draw_storm(&mut Stream::new(run.seed, Purpose::Weather, 2));
+        }
         if run.healthy {
             weather = Weather::calm();
         }
@@ -360,7 +398,7 @@ impl World {
             agenda: vec![Timestamp::MAX; run.size()],
             leaves: Vec::new(),
             counts: Counts::default(),
-            rescued: Tally::default(),
+            rescued: Rescued::default(),
             fired: Vec::new(),
             acted: Vec::new(),
             trace: Vec::new(),
@@ -369,6 +407,8 @@ impl World {
             lonely: Stream::new(run.seed, Purpose::Weather, 1).percent(30),
             heard_back: None,
             town: run.is_town().then(|| Town::new(run.seed, run.size())),
+            siege: run.is_siege().then(|| Siege::new(&run)),
+            tallies: HashMap::new(),
             weather,
             run,
         };
@@ -403,6 +443,7 @@ impl World {
         if self.town.is_some() {
             self.open_town();
         }
+        self.open_siege();
     }
 
     /// Microseconds of virtual time since the start.
@@ -493,9 +534,9 @@ impl World {
         Some(fault)
     }
 
-    /// Work at the bank's desk comes to a payment: its dice and ids are that payment's now.
+    /// Work at the bank's desk, or of a loop, comes to a payment: its dice and ids are that payment's now.
     pub(crate) fn turn_to(&mut self, idx: usize) {
-        if self.ctx.kind == Kind::Desk {
+        if self.ctx.kind.wanders() {
             self.ctx.idx = idx;
         }
     }

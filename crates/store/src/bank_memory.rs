@@ -1,6 +1,6 @@
 //! The bank channels' books in memory.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::bank::check;
 use crate::{
-    BankBooks, BankChange, BankFilter, BankKind, BankLine, BankTotal, Commit, Conflict, Kept,
-    MemoryStore, StoreError,
+    BankBooks, BankChange, BankFilter, BankKind, BankLine, BankRecord, BankTotal, Commit, Conflict,
+    Kept, MemoryStore, StoreError,
 };
 
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub(crate) struct Books {
     records: BTreeMap<(BankKind, String), Kept>,
     /// Who holds a unique key.
     unique: HashMap<(BankKind, String), String>,
+    /// Who has a key, unique or not.
+    holders: HashMap<(BankKind, String), BTreeSet<String>>,
     lines: Vec<BankLine>,
     changes: HashSet<Uuid>,
 }
@@ -39,13 +41,15 @@ impl Books {
         if self.is_key_taken(&change) {
             return Commit::Refused(Conflict::KeyTaken);
         }
-        for (expected, record) in change.puts {
-            let id = record.id().to_owned();
-            self.unique.retain(|(kind, _), holder| *kind != record.kind() || *holder != id);
-            let version = expected + 1;
-            self.records.insert((record.kind(), id), Kept { version, record });
+        // All leave their keys before any takes one: two may change places.
+        for (_, record) in &change.puts {
+            self.leave_keys(record.kind(), record.id());
         }
-        self.index();
+        for (expected, record) in change.puts {
+            self.take_keys(&record);
+            let (key, version) = ((record.kind(), record.id().to_owned()), expected + 1);
+            self.records.insert(key, Kept { version, record });
+        }
         self.lines.extend(change.lines);
         self.changes.insert(change.id);
         Commit::Done
@@ -53,43 +57,61 @@ impl Books {
 
     /// Whether a unique key would have two holders after the change.
     fn is_key_taken(&self, change: &BankChange) -> bool {
-        let put: HashSet<_> =
-            change.puts.iter().map(|(_, r)| (r.kind(), r.id().to_owned())).collect();
-        let mut taken: HashSet<(BankKind, String)> = self
-            .unique
-            .iter()
-            .filter(|((kind, _), holder)| !put.contains(&(*kind, (*holder).clone())))
-            .map(|(key, _)| key.clone())
-            .collect();
+        let put: HashSet<(BankKind, &str)> =
+            change.puts.iter().map(|(_, record)| (record.kind(), record.id())).collect();
+        let mut taken = HashSet::new();
         change.puts.iter().any(|(_, record)| {
             let keys = record.keys().into_iter().filter(|key| key.is_unique);
-            keys.map(|key| (record.kind(), key.text)).any(|key| !taken.insert(key))
+            keys.map(|key| (record.kind(), key.text)).any(|key| {
+                let other = self.unique.get(&key);
+                let stays = other.is_some_and(|holder| !put.contains(&(key.0, holder.as_str())));
+                stays || !taken.insert(key)
+            })
         })
     }
 
-    fn index(&mut self) {
-        for ((kind, id), kept) in &self.records {
-            for key in kept.record.keys().into_iter().filter(|key| key.is_unique) {
-                self.unique.insert((*kind, key.text), id.clone());
+    /// A record that is about to change, or to come, holds no keys.
+    fn leave_keys(&mut self, kind: BankKind, id: &str) {
+        let Some(kept) = self.records.get(&(kind, id.to_owned())) else { return };
+        for key in kept.record.keys() {
+            let key = (kind, key.text);
+            if self.unique.get(&key).is_some_and(|holder| holder == id) {
+                self.unique.remove(&key);
+            }
+            if let Some(holders) = self.holders.get_mut(&key) {
+                holders.remove(id);
             }
         }
     }
 
+    fn take_keys(&mut self, record: &BankRecord) {
+        for key in record.keys() {
+            let place = (record.kind(), key.text);
+            if key.is_unique {
+                self.unique.insert(place.clone(), record.id().to_owned());
+            }
+            self.holders.entry(place).or_default().insert(record.id().to_owned());
+        }
+    }
+
     fn find(&self, kind: BankKind, key: &str) -> Vec<Kept> {
-        let has = |kept: &&Kept| kept.record.keys().iter().any(|k| k.text == key);
-        let of_kind = self.records.iter().filter(|((each, _), _)| *each == kind);
-        of_kind.map(|(_, kept)| kept).filter(has).cloned().collect()
+        let holders = self.holders.get(&(kind, key.to_owned())).into_iter().flatten();
+        holders.filter_map(|id| self.records.get(&(kind, id.clone()))).cloned().collect()
+    }
+
+    fn of_kind(&self, kind: BankKind) -> impl Iterator<Item = &Kept> {
+        let from = self.records.range((kind, String::new())..);
+        from.take_while(move |((each, _), _)| *each == kind).map(|(_, kept)| kept)
     }
 
     fn list(&self, filter: &BankFilter) -> Vec<Kept> {
         let passes = |kept: &&Kept| {
             let record = &kept.record;
-            record.kind() == filter.kind
-                && filter.channel.as_ref().is_none_or(|c| c == record.channel())
+            filter.channel.as_ref().is_none_or(|c| c == record.channel())
                 && (filter.states.is_empty() || filter.states.contains(&record.state()))
                 && filter.rank_max.is_none_or(|max| record.rank() <= max)
         };
-        let mut found: Vec<Kept> = self.records.values().filter(passes).cloned().collect();
+        let mut found: Vec<&Kept> = self.of_kind(filter.kind).filter(passes).collect();
         found.sort_by(|a, b| {
             (a.record.rank(), a.record.id()).cmp(&(b.record.rank(), b.record.id()))
         });
@@ -97,13 +119,12 @@ impl Books {
             found.reverse();
         }
         found.truncate(filter.limit);
-        found
+        found.into_iter().cloned().collect()
     }
 
     fn totals(&self) -> Vec<BankTotal> {
         let mut totals: BTreeMap<(BankKind, String, String, String), BankTotal> = BTreeMap::new();
-        let counted = |kind| matches!(kind, BankKind::Transfer | BankKind::Payout);
-        for kept in self.records.values().filter(|kept| counted(kept.record.kind())) {
+        for kept in self.of_kind(BankKind::Transfer).chain(self.of_kind(BankKind::Payout)) {
             let record = &kept.record;
             let (minor, currency) = record.money();
             let at = Timestamp::from_micros(record.rank());

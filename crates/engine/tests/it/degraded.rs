@@ -1,5 +1,6 @@
 //! The ladder, held orders (rule 10) and paused work (rule 9).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::*;
@@ -313,6 +314,67 @@ async fn people_lead_payments_away_and_health_counts_again_when_they_lift_it() {
     world.clock.wind(3_600);
     let later = world.made(wish("o-3", BOTH, None)).await;
     assert_eq!(later.attempts[0].method, Method::Alipay, "it has ended by itself");
+}
+
+/// A second process on the same books.
+fn beside(world: &World) -> Engine {
+    let parts = Parts {
+        store: Arc::clone(world.engine.store()),
+        caller: world.script.clone(),
+        clock: world.clock.clone(),
+        entropy: Arc::new(Counted::from(1_000_000)),
+        render: Arc::new(NoMessages),
+        owner: "beside".into(),
+    };
+    let options = world.engine.options();
+    Engine::new(parts, options.as_ref().clone(), resilience::Settings::default())
+}
+
+#[tokio::test]
+async fn rule_9_a_pause_of_another_process_is_known_at_the_next_turn_and_can_be_lifted_anywhere() {
+    let world = world();
+    let other = beside(&world);
+    other.start().await.unwrap();
+    world.engine.pause(renewals(world.now())).await.unwrap();
+    other.follow_controls().await.unwrap();
+    let kept = other.create(renewal("o-1", 1), None).await.unwrap().0;
+    assert_eq!(kept.status(), Status::Paused);
+    let third = beside(&world);
+    assert!(third.resume(Purpose::Renewal, "wu", "cause found").await.unwrap(), "it looks first");
+    other.follow_controls().await.unwrap();
+    world.clock.wind(1);
+    other.releasable().await.unwrap();
+    world.clock.wind(1);
+    assert_eq!(other.releasable().await.unwrap(), [kept.id]);
+}
+
+#[tokio::test]
+async fn a_level_of_another_processes_policy_is_left_alone() {
+    let world = world();
+    let refused = Answer::Create(Outcome::Unavailable(Fault::new("connect", "refused")));
+    world.script.next(vec![refused; 200]);
+    for n in 0..200 {
+        world.made(wish(&format!("o-{n}"), &[Method::Card], Some("pm_1"))).await;
+        world.clock.wind_ms(100);
+    }
+    world.mind(3).await;
+    let set = world.engine.controls().ladder.clone();
+    assert!(!set.descents.is_empty(), "cards are out");
+    let other = beside(&world);
+    for _ in 0..200 {
+        other.follow_controls().await.unwrap();
+        other.mind_ladder().await.unwrap();
+        world.clock.wind_ms(500);
+    }
+    assert_eq!(other.controls().ladder, set, "it sees nothing wrong, and lifts nothing");
+    // A process that takes the first one's place does.
+    let heir = beside(&world);
+    heir.start().await.unwrap();
+    for _ in 0..200 {
+        heir.mind_ladder().await.unwrap();
+        world.clock.wind_ms(500);
+    }
+    assert!(heir.controls().ladder.descents.is_empty());
 }
 
 /// At night nobody comes who could prove that a channel is back.

@@ -39,6 +39,8 @@ pub struct ServerSection {
     pub max_connections_per_ip: usize,
     /// API requests at once.
     pub max_requests: usize,
+    /// Open checkout pages that are told of changes at once.
+    pub max_streams: usize,
     /// Further places for notifications of providers only.
     pub notification_reserve: usize,
     /// How long a shutdown still takes connections while `/readyz` says no.
@@ -63,6 +65,7 @@ impl Default for ServerSection {
             max_connections: 4096,
             max_connections_per_ip: 0,
             max_requests: 512,
+            max_streams: 1024,
             notification_reserve: 64,
             lame_duck_ms: 0,
             drain_timeout_ms: 20_000,

@@ -5,6 +5,7 @@
 mod accounts;
 mod alerts;
 mod bank;
+mod browser;
 mod capabilities;
 mod changes;
 mod check;

@@ -211,6 +211,18 @@ impl ChannelSettings {
         }
     }
 
+    /// Whether it says where customers come back to when a payment does not.
+    pub fn has_return_url(&self) -> bool {
+        match self {
+            ChannelSettings::UnionPay(settings) => settings.return_url.is_some(),
+            ChannelSettings::Stripe(settings) => settings.return_url.is_some(),
+            ChannelSettings::Paypal(settings) => settings.return_url.is_some(),
+            ChannelSettings::Alipay(_)
+            | ChannelSettings::WechatPay(_)
+            | ChannelSettings::Bank(_) => false,
+        }
+    }
+
     /// A signed question that changes nothing: about an order number that is never given out.
     pub fn probe_operation(&self) -> Operation {
         let (method, currency) = match self {

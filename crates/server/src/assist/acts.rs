@@ -144,7 +144,7 @@ pub(crate) async fn pay(
     let word = Word { by: caller.name, reason };
     desk.pay_by(&id, &PayBy { channel, method }, &word).await?;
     let seen = desk.see(&id).await?;
-    Ok(Json(CaseDetail::of(&seen, &desk.limits(), true, state.engine.now())))
+    Ok(Json(CaseDetail::of(&seen, &desk.limits(), true, (&state.public_url, state.engine.now()))))
 }
 
 /// Money that was taken outside any channel.
@@ -361,5 +361,5 @@ pub(crate) async fn refunded(
     };
     let word = Word { by: caller.name.clone(), reason };
     let payment = desk.refunded(id, refund, done, &word).await?;
-    Ok(Json(crate::payments::seen(&payment, &caller)))
+    Ok(Json(crate::payments::seen(&state, &payment, &caller)))
 }

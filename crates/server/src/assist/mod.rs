@@ -248,5 +248,6 @@ pub(crate) async fn show(
         return Err(unseen());
     }
     let seen = desk.see(&id).await?;
-    Ok(Json(CaseDetail::of(&seen, &desk.limits(), caller.sees().is_none(), state.engine.now())))
+    let at = (state.public_url.as_str(), state.engine.now());
+    Ok(Json(CaseDetail::of(&seen, &desk.limits(), caller.sees().is_none(), at)))
 }

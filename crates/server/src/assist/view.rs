@@ -287,7 +287,12 @@ pub(crate) struct CaseLine {
 
 impl CaseDetail {
     /// Everything; without the words of staff and the ways for those who are not staff.
-    pub(crate) fn of(seen: &Seen, limits: &Limits, staff: bool, now: Timestamp) -> CaseDetail {
+    pub(crate) fn of(
+        seen: &Seen,
+        limits: &Limits,
+        staff: bool,
+        (public_url, now): (&str, Timestamp),
+    ) -> CaseDetail {
         let payment = &seen.payment;
         let verdict = Verdict::of(payment);
         let mut ways: Vec<&Way> =
@@ -308,6 +313,7 @@ impl CaseDetail {
             payment: PaymentView::of(
                 payment,
                 if staff { to_pass_on(payment) } else { Show::NothingPayable },
+                public_url,
             ),
             money: MoneyView { verdict: verdict.name(), words: verdict.words(payment) },
             attempts: payment.attempts.iter().map(told).collect(),

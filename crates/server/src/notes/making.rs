@@ -18,18 +18,19 @@ const WORTH: Duration = Duration::from_secs(3 * 86_400);
 #[derive(Debug)]
 pub struct NoteRenderer {
     desk: Arc<NoteDesk>,
+    messages: MessageRenderer,
 }
 
 impl NoteRenderer {
     /// A renderer whose notes the desk keeps.
-    pub fn new(desk: Arc<NoteDesk>) -> NoteRenderer {
-        NoteRenderer { desk }
+    pub fn new(desk: Arc<NoteDesk>, messages: MessageRenderer) -> NoteRenderer {
+        NoteRenderer { desk, messages }
     }
 }
 
 impl Render for NoteRenderer {
     fn message(&self, payment: &Payment, event: &Event) -> Option<String> {
-        MessageRenderer.message(payment, event)
+        self.messages.message(payment, event)
     }
 
     fn notes(&self, payment: &Payment, event: &Event) -> Vec<NewNote> {

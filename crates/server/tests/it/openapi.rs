@@ -35,6 +35,7 @@ fn every_route_is_in_the_document() {
             "get /v1/assist/cases",
             "get /v1/assist/cases/{id}",
             "get /v1/audit",
+            "get /v1/availability",
             "get /v1/bank/history/{id}",
             "get /v1/bank/payouts",
             "get /v1/bank/{channel}/statements",

@@ -167,6 +167,9 @@ pub(crate) struct World {
     pub(crate) desk: Arc<recovery::assist::Desk>,
 }
 
+/// Where customers reach the server, as far as it knows.
+pub(crate) const PUBLIC_URL: &str = "https://pay.example";
+
 /// The recorder is one for the process.
 fn metrics_handle() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -211,7 +214,7 @@ pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World
         caller: script.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
-        render: Arc::new(NoteRenderer::new(notes.clone())),
+        render: Arc::new(NoteRenderer::new(notes.clone(), MessageRenderer::new(PUBLIC_URL))),
         owner: "test".into(),
     };
     let sold = [
@@ -265,6 +268,7 @@ pub(crate) async fn world_with(adjust: impl FnOnce(&mut ServerOptions)) -> World
         metrics: Some(metrics),
     };
     let mut limits = ServerOptions::new(SocketAddr::from(([127, 0, 0, 1], 0)));
+    limits.public_url = Some(PUBLIC_URL.to_owned());
     adjust(&mut limits);
     let running = Server::start(app, limits).await.unwrap();
     let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
