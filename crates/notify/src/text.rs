@@ -273,32 +273,32 @@ fn en(kind: Kind) -> [&'static str; 3] {
     match kind {
         Kind::Held => [
             "{brand}: your order {order} is kept, you can pay later",
-            "Hello,\n\npayment is not possible right now. Your order is kept and nothing is lost. Please open this link and pay before {until}.\n\nOrder: {order} ({subject})\nAmount: {amount}\n\n{link}\n\n{brand}",
+            "Hello,\n\nPayment is not possible right now. Your order is kept and nothing is lost. Please open this link and pay before {until}.\n\nOrder: {order} ({subject})\nAmount: {amount}\n\n{link}\n\n{brand}",
             "{brand}: your order is kept until {until}. Pay later: {link}",
         ],
         Kind::Extended => [
             "{brand}: your order {order} is kept for longer",
-            "Hello,\n\nyour order is kept for longer. Please pay before {until}.\n\nOrder: {order} ({subject})\nAmount: {amount}\n\n{link}\n\n{brand}",
+            "Hello,\n\nYour order is kept for longer. Please pay before {until}.\n\nOrder: {order} ({subject})\nAmount: {amount}\n\n{link}\n\n{brand}",
             "{brand}: your order is now kept until {until}: {link}",
         ],
         Kind::Recovered => [
             "{brand}: you can pay for your order {order} now",
-            "Hello,\n\npayment works again. Your order is still kept; please pay before {until}.\n\nOrder: {order} ({subject})\nAmount: {amount}\n\n{link}\n\n{brand}",
+            "Hello,\n\nPayment works again. Your order is still kept; please pay before {until}.\n\nOrder: {order} ({subject})\nAmount: {amount}\n\n{link}\n\n{brand}",
             "{brand}: payment works again. Pay before {until}: {link}",
         ],
         Kind::ExpiresSoon => [
             "{brand}: your order {order} is kept for a little while only",
-            "Hello,\n\nyour order is kept until {until}. After that it ends by itself if it is not paid.\n\nOrder: {order} ({subject})\nAmount: {amount}\n\n{link}\n\n{brand}",
+            "Hello,\n\nYour order is kept until {until}. After that it ends by itself if it is not paid.\n\nOrder: {order} ({subject})\nAmount: {amount}\n\n{link}\n\n{brand}",
             "{brand}: your order is kept only until {until}: {link}",
         ],
         Kind::Paid => [
             "{brand}: your order {order} is paid",
-            "Hello,\n\nwe have your payment. Thank you for your patience.\n\nOrder: {order} ({subject})\nAmount: {amount}\n\n{brand}",
+            "Hello,\n\nWe have your payment. Thank you for your patience.\n\nOrder: {order} ({subject})\nAmount: {amount}\n\n{brand}",
             "{brand}: order {order} is paid, {amount}.",
         ],
         Kind::Expired => [
             "{brand}: your order {order} has ended",
-            "Hello,\n\nyour order was not paid while it was kept, and has ended. Please order again if you still want it.\n\nOrder: {order} ({subject})\nAmount: {amount}\n\n{brand}",
+            "Hello,\n\nYour order was not paid while it was kept, and has ended. Please order again if you still want it.\n\nOrder: {order} ({subject})\nAmount: {amount}\n\n{brand}",
             "{brand}: order {order} has ended unpaid. Please order again if you still want it.",
         ],
         Kind::Refunded => [
@@ -308,22 +308,22 @@ fn en(kind: Kind) -> [&'static str; 3] {
         ],
         Kind::Returned => [
             "{brand}: {refund} that we took by mistake went back to you",
-            "Hello,\n\nwe took {refund} from you by mistake and have sent it back the way it came. When it arrives depends on your bank or wallet. We are sorry. There is nothing that you need to do.\n\nOrder: {order} ({subject})\n\n{brand}",
+            "Hello,\n\nWe took {refund} from you by mistake and have sent it back the way it came. When it arrives depends on your bank or wallet. We are sorry. There is nothing that you need to do.\n\nOrder: {order} ({subject})\n\n{brand}",
             "{brand}: {refund} that we took by mistake for order {order} went back to you. We are sorry.",
         ],
         Kind::Assist => [
             "{brand}: we will contact you about paying for your order {order}",
-            "Hello,\n\npayment is not possible right now. Our staff will contact you soon and help you pay. We never ask for passwords or codes.\n\nOrder: {order} ({subject})\nAmount: {amount}\n\n{link}\n\n{brand}",
+            "Hello,\n\nPayment is not possible right now. Our staff will contact you soon and help you pay. We never ask for passwords or codes.\n\nOrder: {order} ({subject})\nAmount: {amount}\n\n{link}\n\n{brand}",
             "{brand}: our staff will contact you soon to help you pay. We never ask for passwords or codes.",
         ],
         Kind::Grace => [
             "{brand}: your renewal comes later, your service goes on",
-            "Hello,\n\nautomatic renewal is paused, and we will collect later. Your service goes on until {until}. There is nothing that you need to do.\n\nOrder: {order} ({subject})\nAmount: {amount}\n\n{brand}",
+            "Hello,\n\nAutomatic renewal is paused, and we will collect later. Your service goes on until {until}. There is nothing that you need to do.\n\nOrder: {order} ({subject})\nAmount: {amount}\n\n{brand}",
             "{brand}: your renewal comes later; your service goes on until {until}.",
         ],
         Kind::Apology => [
             "{brand}: we are sorry about your order {order}",
-            "Hello,\n\nwe are sorry for the trouble that our payment outage gave you.\n\nPlease take this from us: {coupon}\n\nOrder: {order} ({subject})\n\n{brand}",
+            "Hello,\n\nWe are sorry for the trouble that our payment outage gave you.\n\nPlease take this from us: {coupon}\n\nOrder: {order} ({subject})\n\n{brand}",
             "{brand}: we are sorry for the trouble with payment. {coupon}",
         ],
     }

@@ -24,6 +24,7 @@ use crate::app::Shared;
 use crate::auth::{Caller, Role};
 use crate::body::JsonBody;
 use crate::fields::{self, Fields, Text};
+use crate::notes::api::staff_will_call;
 use crate::params::NameInPath;
 use crate::problem::{Mistake, Problem, ProblemDocument, kinds};
 use view::{CaseDetail, CaseView};
@@ -205,8 +206,11 @@ pub(crate) async fn open(
     let missing = || Problem::new(&kinds::INVALID_REQUEST, "the payment is missing");
     let payment = payment.ok_or_else(missing)?;
     let merchant = caller.sees().cloned();
-    let word = Word { by: caller.name, reason };
+    let word = Word { by: caller.name.clone(), reason: reason.clone() };
     let (case, fresh) = desk.open(&NewCase { payment, merchant, opener, word }).await?;
+    if matches!(fresh, Fresh::New) {
+        staff_will_call(&state, payment, (&caller.name, &reason)).await;
+    }
     let view = Json(CaseView::of(&case, state.engine.now()));
     let location = HeaderValue::from_str(&format!("/v1/assist/cases/{}", case.id));
     let location = location.unwrap_or_else(|_| HeaderValue::from_static("/v1/assist/cases"));

@@ -34,6 +34,7 @@ use tokio::sync::mpsc;
 
 use crate::app::Shared;
 use crate::body;
+use crate::notes::api::staff_will_call;
 use asked::Tongue;
 pub(crate) use asked::tongue;
 use asked::{origin_of, remember};
@@ -342,7 +343,11 @@ async fn call_staff(state: &Shared, payment: &Payment) -> Result<(), Saying> {
             tracing::debug!(%why, "a customer's wish had no effect");
             Ok(())
         }
-        Ok(_) => Ok(()),
+        Ok(_) => {
+            let who = ("customer", "asked on the checkout page");
+            staff_will_call(state, payment.id, who).await;
+            Ok(())
+        }
     }
 }
 

@@ -376,6 +376,20 @@ impl NoteDesk {
     }
 }
 
+/// Tells the customer of a payment that staff will get in touch, if customers are told anything
+/// and this one can be reached. The case is open whether or not that works.
+pub(crate) async fn staff_will_call(state: &Shared, id: PaymentId, (by, reason): (&str, &str)) {
+    let Some(desk) = state.notes.as_deref().filter(|desk| desk.post().is_some()) else { return };
+    let Ok(Some(payment)) = state.engine.store().payment(id).await else { return };
+    match desk.tell(&payment, Kind::Assist, None, (by, reason), state.engine.now()).await {
+        Ok(()) => state.engine.look_at_notes(),
+        Err(problem) => {
+            let why = problem.kind.slug;
+            tracing::info!(payment = %id, why, "the customer of a case could not be told");
+        }
+    }
+}
+
 /// The id of a note that a person asked for: one of a kind for a payment.
 fn id_of(payment: PaymentId, kind: Kind) -> String {
     format!("note_{}_{kind}", &payment.to_string()[4..])

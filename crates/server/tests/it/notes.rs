@@ -454,6 +454,26 @@ async fn operators_say_sorry_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_case_at_the_desk_tells_its_customer() {
+    let mut mailbox = Mailbox::open().await;
+    let (world, workers) = with_mail(&options(mailbox.port)).await;
+    let mut wish = order("o-1");
+    (wish["contact"], wish["tier"], wish["locale"]) =
+        (json!("li@example.com"), json!("vip"), json!("en"));
+    let payment = world.pay(wish).await;
+    let case = json!({ "payment": payment["id"], "reason": "nothing takes the card" });
+    for status in [201, 200] {
+        let opened = world.post(&world.li, "/v1/assist/cases", &case).await;
+        assert_eq!(opened.status, status, "{opened:?}");
+    }
+    let letter = mailbox.next().await;
+    let subject = letter["subject"].as_str().unwrap();
+    assert!(subject.starts_with("Sample Shop: we will contact you"), "{subject}");
+    mailbox.is_quiet().await;
+    workers.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn text_messages_and_apps_get_signed_webhooks() {
     const SECRET: &str = "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
     let (shop, url) = Shop::open().await;
