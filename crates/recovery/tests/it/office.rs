@@ -193,6 +193,12 @@ impl Store for Ailing {
     async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, StoreError> {
         self.books.audit(limit).await
     }
+    async fn audit_page(
+        &self,
+        filter: &store::AuditFilter,
+    ) -> Result<Vec<(u64, AuditLine)>, StoreError> {
+        self.books.audit_page(filter).await
+    }
     async fn ping(&self) -> Result<(), StoreError> {
         self.books.ping().await
     }
