@@ -215,6 +215,8 @@ def everything_is_down(town):
         for text in texts:
             says(page, text)
         says(page, kept[0]["checkout_url"])
+        width = page.evaluate("document.documentElement.scrollWidth")
+        check(width <= size["width"], f"nothing is wider than the screen: {width}")
         town.accessible(page, "a kept order")
         town.shot(page, f"held-{locale[:2]}")
     write_state(town.config, {"kept": kept})
