@@ -19,8 +19,6 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Twenty hours: an order is kept for twenty-four.
 const TOMORROW: u64 = 20 * 3_600;
 
-const QUICK: &str = "[degradation]\nup_after = \"2s\"\n";
-
 fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser")
 }
@@ -115,12 +113,11 @@ async fn customers_in_a_browser() {
     let shots = folder().join("shots");
     let mut town =
         Town::start("http://127.0.0.1:9/", "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
-    // The ladder comes up again a minute after an outage; here within seconds.
     let settings = std::fs::read_to_string(town.config()).unwrap();
     // What is out stays out for as long as a customer takes to look at the page.
     let settings = settings.replace("hold_off_ms = 1500", "hold_off_ms = 8000");
     let settings = settings.replace("hold_off_max_ms = 6000", "hold_off_max_ms = 8000");
-    std::fs::write(town.config(), format!("{settings}\n{QUICK}")).unwrap();
+    std::fs::write(town.config(), settings).unwrap();
     let mut gateway: Process = town.serve();
     town.ready().await;
     let config = told(&town, &shots);
