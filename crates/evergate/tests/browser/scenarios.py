@@ -15,10 +15,11 @@ from playwright.sync_api import sync_playwright
 
 import availability
 import checkout
+import console
 import refused
 import status
 
-TODAY = [*checkout.TODAY, *refused.ALL, *availability.ALL, *status.ALL]
+TODAY = [*checkout.TODAY, *refused.ALL, *availability.ALL, *status.ALL, *console.ALL]
 PHASES = {"today": TODAY, "tomorrow": checkout.TOMORROW}
 
 

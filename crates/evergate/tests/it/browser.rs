@@ -75,6 +75,7 @@ fn told(town: &Town, shots: &Path) -> PathBuf {
         "sandbox": town.sandbox_url,
         "api_key": town.api_key,
         "operator_key": town.operator_key,
+        "console_password": town.console_password,
         "chromium": chromium(),
         "shots": shots,
         "state": town.folder.path().join("browser-state.json"),

@@ -102,6 +102,8 @@ pub(crate) struct Town {
     pub(crate) gateway_url: String,
     pub(crate) api_key: String,
     pub(crate) operator_key: String,
+    /// Of the operator `admin`.
+    pub(crate) console_password: String,
     _sandbox: Process,
 }
 
@@ -152,6 +154,7 @@ impl Town {
             gateway_url: format!("http://{gateway}"),
             api_key: text("api_key"),
             operator_key: text("operator_key"),
+            console_password: text("console_password"),
             _sandbox: Process(child),
         }
     }
